@@ -1,0 +1,248 @@
+package lab
+
+import (
+	"fmt"
+	"strings"
+)
+
+// OVMF as Debian ships it, without Secure Boot; each host has its own copy of
+// the variables.
+const (
+	ovmfCode = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+	ovmfVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+)
+
+// files are the places and descriptors that a host's QEMU works with.
+type files struct {
+	console string
+	vars    string   // UEFI only
+	disks   []string // one per disk of the spec
+	taps    []string // one per NIC of the spec
+	qmp     int      // descriptor of the connected control socket
+}
+
+// qemuArgs writes the command line of a host. TCG is asked for by name: where
+// /dev/kvm exists QEMU's own choice may be one that hangs.
+func qemuArgs(s Spec, f files) []string {
+	args := []string{
+		"-name", option(s.Name),
+		"-nodefaults", "-no-user-config", "-display", "none",
+		"-accel", "tcg",
+		"-machine", machine(s),
+		"-m", fmt.Sprint(s.MemoryMiB),
+		"-smp", fmt.Sprint(s.CPUs),
+		"-device", "VGA",
+		"-chardev", "file,id=console,append=on,path=" + option(f.console),
+		"-serial", "chardev:console",
+		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", f.qmp),
+		"-mon", "chardev=qmp,mode=control",
+		// Without a source of randomness a guest on this CPU waits seconds, some
+		// programs for ever; every server has one.
+		"-object", "rng-random,id=rng,filename=/dev/urandom",
+		"-device", "virtio-rng-pci,rng=rng",
+	}
+	args = append(args, firmwareArgs(s, f)...)
+	args = append(args, smbiosArgs(s)...)
+	order := bootOrder(s)
+	args = append(args, nicArgs(s, f, order)...)
+	args = append(args, diskArgs(s, f, order)...)
+	args = append(args, cdArgs(s, order)...)
+	if !s.Clock.IsZero() {
+		args = append(args, "-rtc", "base="+s.Clock.UTC().Format("2006-01-02T15:04:05"))
+	}
+	return args
+}
+
+// machine chooses the chipset: the older one boots a little faster, the newer
+// one brings the AHCI and PCI Express that some devices of a spec need.
+// graphics=off makes SeaBIOS show its console on the serial line as well.
+func machine(s Spec) string {
+	if express(s) {
+		return "q35,smm=off,graphics=off"
+	}
+	return "pc,graphics=off"
+}
+
+func express(s Spec) bool {
+	for _, n := range s.NICs {
+		if n.Model == "e1000e" {
+			return true
+		}
+	}
+	for _, d := range s.Disks {
+		if d.Kind == SATA || d.Kind == MegaSAS {
+			return true
+		}
+	}
+	return false
+}
+
+func firmwareArgs(s Spec, f files) []string {
+	if s.Firmware != UEFI {
+		return nil
+	}
+	args := []string{
+		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + ovmfCode,
+		"-drive", "if=pflash,format=raw,unit=1,file=" + option(f.vars),
+	}
+	if s.NoIPv6PXE {
+		args = append(args, "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=no")
+	}
+	return args
+}
+
+// smbiosArgs fills in what QEMU leaves blank in the structures of types 0 to 4
+// and 17 (DMTF DSP0134); it makes the others by itself.
+func smbiosArgs(s Spec) []string {
+	serial := option(s.Serial)
+	system := "type=1,manufacturer=Muster Lab,product=Lab Host,version=1,sku=LAB-1,serial=" + serial
+	if s.UUID != "" {
+		system += ",uuid=" + s.UUID
+	}
+	firmware := "type=0,vendor=Muster Lab,version=" + s.Firmware.String() + "-1,date=11/01/2026"
+	if s.Firmware == UEFI {
+		firmware += ",uefi=on"
+	}
+	return []string{
+		"-smbios", firmware,
+		"-smbios", system,
+		"-smbios", "type=2,manufacturer=Muster Lab,product=Lab Board,serial=" + serial + "-B",
+		"-smbios", "type=3,manufacturer=Muster Lab,serial=" + serial + "-C",
+		"-smbios", "type=4,manufacturer=Muster Lab,sock_pfx=CPU",
+		"-smbios", "type=17,manufacturer=Muster Lab,loc_pfx=DIMM,bank=BANK 0,part=LAB-DIMM,speed=3200,serial=" + serial + "-M",
+	}
+}
+
+// bootOrder gives each device its place in the firmware's order, from 1. QEMU
+// hands these to both firmwares; OVMF heeds nothing else.
+func bootOrder(s Spec) map[string]int {
+	order := map[string]int{}
+	add := func(kind string, n int) {
+		for i := range n {
+			order[fmt.Sprint(kind, i)] = len(order) + 1
+		}
+	}
+	for _, d := range s.Boot {
+		switch d {
+		case FromNetwork:
+			add("nic", len(s.NICs))
+		case FromDisk:
+			add("disk", len(s.Disks))
+		case FromCD:
+			add("cd", 1)
+		}
+	}
+	return order
+}
+
+// bootIndex is the boot option of one device, or nothing if the host does not
+// boot from it.
+func bootIndex(order map[string]int, kind string, i int) string {
+	n, ok := order[fmt.Sprint(kind, i)]
+	if !ok {
+		return ""
+	}
+	return fmt.Sprintf(",bootindex=%d", n)
+}
+
+// nicArgs connects each NIC to its tap. OVMF drives a virtio NIC itself, so
+// QEMU's iPXE is taken off the card there; for Intel cards Debian's OVMF has no
+// driver and the card's own ROM stays, as on real hardware.
+func nicArgs(s Spec, f files, order map[string]int) []string {
+	var args []string
+	for i, n := range s.NICs {
+		device := fmt.Sprintf("%s,netdev=net%d,mac=%s%s", n.Model, i, n.MAC, bootIndex(order, "nic", i))
+		if s.Firmware == UEFI && n.Model == "virtio-net-pci" {
+			device += ",romfile="
+		}
+		args = append(args,
+			"-netdev", fmt.Sprintf("tap,id=net%d,ifname=%s,script=no,downscript=no", i, f.taps[i]),
+			"-device", device)
+	}
+	return args
+}
+
+func diskArgs(s Spec, f files, order map[string]int) []string {
+	var args []string
+	adapters := map[DiskKind]bool{}
+	for i, d := range s.Disks {
+		if a := adapter(d.Kind); a != "" && !adapters[d.Kind] {
+			adapters[d.Kind] = true
+			args = append(args, "-device", a)
+		}
+		// unsafe: a lab disk need not survive this machine, only the host.
+		args = append(args,
+			"-drive", fmt.Sprintf("if=none,id=disk%d,format=raw,cache=unsafe,file=%s", i, option(f.disks[i])))
+		args = append(args, diskDevices(d, i, bootIndex(order, "disk", i))...)
+	}
+	return args
+}
+
+// adapter is the controller that all disks of a kind share; NVMe and virtio
+// disks are their own, and the chipset has SATA.
+func adapter(k DiskKind) string {
+	switch k {
+	case SCSI:
+		return "virtio-scsi-pci,id=scsi"
+	case MegaSAS:
+		return "megasas-gen2,id=megasas"
+	case NVMe, SATA, Virtio:
+		return ""
+	}
+	return ""
+}
+
+func diskDevices(d Disk, i int, boot string) []string {
+	serial := ",serial=" + option(d.Serial)
+	// 1 is "does not rotate" in ATA (ACS-4, word 217) and SCSI (SBC-4, 6.6.4).
+	rotation, wwn := ",rotation_rate=1", ""
+	if d.Rotational {
+		rotation = ",rotation_rate=7200"
+	}
+	if d.WWN != 0 {
+		wwn = fmt.Sprintf(",wwn=%#016x", d.WWN)
+	}
+	drive := fmt.Sprintf("drive=disk%d", i)
+	switch d.Kind {
+	case NVMe:
+		return nvmeDevices(d, i, boot)
+	case SATA:
+		return []string{"-device", fmt.Sprintf("ide-hd,bus=ide.%d,%s%s%s%s%s", i, drive, serial, wwn, rotation, boot)}
+	case Virtio:
+		return []string{"-device", "virtio-blk-pci," + drive + serial + boot}
+	case SCSI, MegaSAS:
+		bus := map[DiskKind]string{SCSI: "scsi.0", MegaSAS: "megasas.0"}[d.Kind]
+		return []string{"-device", fmt.Sprintf("scsi-hd,bus=%s,scsi-id=%d,%s%s%s%s%s", bus, i, drive, serial, wwn, rotation, boot)}
+	}
+	return nil
+}
+
+// nvmeDevices is a controller with one namespace, which is where an EUI-64
+// belongs.
+func nvmeDevices(d Disk, i int, boot string) []string {
+	controller := fmt.Sprintf("nvme,id=nvme%d,serial=%s", i, option(d.Serial))
+	namespace := fmt.Sprintf("nvme-ns,bus=nvme%d,drive=disk%d%s", i, i, boot)
+	if d.WWN != 0 {
+		namespace += fmt.Sprintf(",eui64=%#016x", d.WWN)
+	}
+	return []string{"-device", controller, "-device", namespace}
+}
+
+// cdArgs is a CD drive on the chipset's own controller. The drive is there
+// even when it can never be booted from, as long as it holds an image.
+func cdArgs(s Spec, order map[string]int) []string {
+	if s.CD == "" {
+		return nil
+	}
+	bus := "ide.1"
+	if express(s) {
+		bus = "ide.5" // the last AHCI port; disks count from the first
+	}
+	return []string{
+		"-drive", "if=none,id=cd,media=cdrom,readonly=on,format=raw,file=" + option(s.CD),
+		"-device", fmt.Sprintf("ide-cd,id=cdrom,bus=%s,drive=cd%s", bus, bootIndex(order, "cd", 0)),
+	}
+}
+
+// option writes a value so that QEMU's option parser takes it whole.
+func option(value string) string { return strings.ReplaceAll(value, ",", ",,") }

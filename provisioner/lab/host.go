@@ -1,0 +1,123 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+)
+
+// Host is one machine of the lab. It is made powered off. Its methods may be
+// called from several goroutines.
+type Host struct {
+	lab   *Lab
+	place int // in the lab; names the taps
+	spec  Spec
+	dir   string
+	files files
+
+	mu    sync.Mutex // held while the power changes or QMP is spoken
+	power *power     // nil until the first power-on
+	read  int64      // how far WaitConsole has read
+}
+
+// AddHost makes a host with empty disks, powered off. A host of the same name
+// in a directory that outlived its lab has the disks and the firmware
+// variables that it left there.
+func (l *Lab) AddHost(ctx context.Context, s Spec) (*Host, error) {
+	s = s.withDefaults(l.networks)
+	if err := s.check(l.networks); err != nil {
+		return nil, err
+	}
+	h := &Host{lab: l, spec: s, dir: filepath.Join(l.dir, s.Name)}
+	l.mu.Lock()
+	l.hosts = append(l.hosts, h)
+	h.place = len(l.hosts)
+	l.mu.Unlock()
+	if err := errors.Join(h.makeFiles(), h.makeTaps(ctx)); err != nil {
+		return nil, fmt.Errorf("add host %s: %w", s.Name, errors.Join(err, h.Remove(ctx)))
+	}
+	return h, nil
+}
+
+// makeFiles makes what the host keeps while it is off.
+func (h *Host) makeFiles() error {
+	if err := os.MkdirAll(h.dir, 0o755); err != nil {
+		return err
+	}
+	h.files = files{console: filepath.Join(h.dir, "console.log"), qmp: inheritedQMP}
+	if err := os.WriteFile(h.files.console, nil, 0o644); err != nil {
+		return err
+	}
+	for i, d := range h.spec.Disks {
+		path := filepath.Join(h.dir, fmt.Sprintf("disk%d.img", i))
+		if err := makeSparse(path, int64(d.GB)*1e9); err != nil {
+			return err
+		}
+		h.files.disks = append(h.files.disks, path)
+	}
+	if h.spec.Firmware != UEFI {
+		return nil
+	}
+	h.files.vars = filepath.Join(h.dir, "vars.fd")
+	return copyOnce(h.files.vars, ovmfVars)
+}
+
+// makeSparse makes a file of the given size that takes no room, or leaves one
+// that is there as it is.
+func makeSparse(path string, size int64) error {
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Truncate(size), f.Close())
+}
+
+// copyOnce copies a file unless the copy is there already.
+func copyOnce(to, from string) error {
+	if _, err := os.Stat(to); err == nil {
+		return nil
+	}
+	content, err := os.ReadFile(from)
+	if errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("%w: run make lab", err)
+	}
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(to, content, 0o644)
+}
+
+func (h *Host) makeTaps(ctx context.Context) error {
+	for i, n := range h.spec.NICs {
+		tap := fmt.Sprintf("h%dn%d", h.place, i)
+		if err := ipBatch(ctx, h.lab.wires().name, tapScript(tap, n.Network)); err != nil {
+			return err
+		}
+		h.files.taps = append(h.files.taps, tap)
+	}
+	return nil
+}
+
+// Spec is what the host was made from, with every default filled in.
+func (h *Host) Spec() Spec { return h.spec }
+
+// DiskPath is the file that holds the content of disk i, counted from 0.
+func (h *Host) DiskPath(i int) string { return h.files.disks[i] }
+
+// Remove powers the host off and removes its disks, files and taps.
+func (h *Host) Remove(ctx context.Context) error {
+	errs := []error{h.kill()}
+	for _, tap := range h.files.taps {
+		errs = append(errs, ipBatch(ctx, h.lab.wires().name, []string{"link del " + tap}))
+	}
+	h.lab.mu.Lock()
+	h.lab.hosts[h.place-1] = nil
+	h.lab.mu.Unlock()
+	return errors.Join(append(errs, os.RemoveAll(h.dir))...)
+}

@@ -1,0 +1,211 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"regexp"
+	"slices"
+	"time"
+)
+
+// Firmware is what a host runs first.
+type Firmware int
+
+// The firmware of a lab host.
+const (
+	BIOS Firmware = iota // SeaBIOS; its PXE is the iPXE in QEMU's option ROMs
+	UEFI                 // OVMF without Secure Boot; its PXE is EDK2's own on a virtio NIC
+)
+
+func (f Firmware) String() string {
+	switch f {
+	case BIOS:
+		return "BIOS"
+	case UEFI:
+		return "UEFI"
+	}
+	return fmt.Sprintf("Firmware(%d)", int(f))
+}
+
+// DiskKind is the controller that a disk hangs on.
+type DiskKind int
+
+// The kinds of disk.
+const (
+	NVMe    DiskKind = iota
+	SATA             // the chipset's AHCI
+	SCSI             // virtio-scsi
+	Virtio           // virtio-blk
+	MegaSAS          // an LSI MegaRAID SAS 2108 HBA (megasas-gen2)
+)
+
+func (k DiskKind) String() string {
+	switch k {
+	case NVMe:
+		return "nvme"
+	case SATA:
+		return "sata"
+	case SCSI:
+		return "scsi"
+	case Virtio:
+		return "virtio"
+	case MegaSAS:
+		return "megasas"
+	}
+	return fmt.Sprintf("DiskKind(%d)", int(k))
+}
+
+// Device is a class of devices in a host's boot order.
+type Device int
+
+// What a host can boot from.
+const (
+	FromNetwork Device = iota
+	FromDisk
+	FromCD
+)
+
+// Disk is one disk; its content is a sparse raw file.
+type Disk struct {
+	Kind DiskKind
+	GB   int // size in units of 10^9 bytes; 0 means 100
+	// Serial is what the disk says of itself, at most 20 characters; empty
+	// means one made from the host's serial and the disk's place.
+	Serial string
+	// WWN is the disk's world wide name; 0 means that it has none. NVMe disks
+	// have it as EUI-64, virtio disks have none.
+	WWN uint64
+	// Rotational makes it a spinning disk. A virtio disk always says it is one,
+	// an NVMe disk never.
+	Rotational bool
+}
+
+// NIC is one network interface.
+type NIC struct {
+	MAC     string
+	Network string // one of the lab's networks; empty means its first
+	// Model is the QEMU device: virtio-net-pci (also if empty), e1000e or e1000.
+	Model string
+}
+
+// Spec is a host to make. Only Name is required.
+type Spec struct {
+	Name     string
+	Firmware Firmware
+	// Serial and UUID are what SMBIOS says of the system; empty means that the
+	// serial is made from the name, and that there is no UUID.
+	Serial, UUID string
+	CPUs         int // 0 means 2
+	MemoryMiB    int // 0 means 8192
+	NICs         []NIC
+	Disks        []Disk
+	CD           string // the path of an ISO image in the drive; empty means no drive
+	// Boot is the firmware's boot order; empty means network, disk, CD.
+	Boot []Device
+	// NoIPv6PXE takes PXE over IPv6 out of OVMF. It changes nothing for a host
+	// that is answered over IPv4, as PXEv4 comes first; one that is left in
+	// silence gets round its boot order 30 s faster. By default the firmware
+	// is as its maker ships it.
+	NoIPv6PXE bool
+	// Clock is what the hardware clock shows at power-on; zero means the truth.
+	Clock time.Time
+}
+
+// withDefaults fills in what the spec leaves open.
+func (s Spec) withDefaults(networks []Network) Spec {
+	if s.Serial == "" {
+		s.Serial = "LAB-" + s.Name
+	}
+	if s.CPUs == 0 {
+		s.CPUs = 2
+	}
+	if s.MemoryMiB == 0 {
+		s.MemoryMiB = 8192
+	}
+	if len(s.Boot) == 0 {
+		s.Boot = []Device{FromNetwork, FromDisk, FromCD}
+	}
+	s.NICs, s.Disks = slices.Clone(s.NICs), slices.Clone(s.Disks)
+	for i := range s.NICs {
+		n := &s.NICs[i]
+		if n.Model == "" {
+			n.Model = "virtio-net-pci"
+		}
+		if n.Network == "" && len(networks) > 0 {
+			n.Network = networks[0].Name
+		}
+	}
+	for i := range s.Disks {
+		d := &s.Disks[i]
+		if d.GB == 0 {
+			d.GB = 100
+		}
+		if d.Serial == "" {
+			d.Serial = diskSerial(s.Serial, i)
+		}
+	}
+	return s
+}
+
+// diskSerial makes a serial that differs between the disks of a lab; the end of
+// the host's serial is kept, as that is where serials differ.
+func diskSerial(host string, i int) string {
+	serial := fmt.Sprintf("%s-D%d", host, i)
+	return serial[max(0, len(serial)-maxDiskSerial):]
+}
+
+// maxDiskSerial is what all of NVMe (SN, 20 bytes), ATA (20) and virtio-blk
+// (VIRTIO_BLK_ID_BYTES, 20) carry.
+const maxDiskSerial = 20
+
+// check says what QEMU would not understand or would silently cut short. It
+// takes a spec with its defaults filled in.
+func (s Spec) check(networks []Network) error {
+	if !regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`).MatchString(s.Name) {
+		return fmt.Errorf("host name %q: want lower-case letters, digits and hyphens, it names a directory", s.Name)
+	}
+	var errs []error
+	for i, n := range s.NICs {
+		if err := n.check(networks); err != nil {
+			errs = append(errs, fmt.Errorf("host %s, NIC %d: %w", s.Name, i, err))
+		}
+	}
+	for i, d := range s.Disks {
+		if err := d.check(i); err != nil {
+			errs = append(errs, fmt.Errorf("host %s, disk %d: %w", s.Name, i, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (n NIC) check(networks []Network) error {
+	if _, err := net.ParseMAC(n.MAC); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"virtio-net-pci", "e1000e", "e1000"}, n.Model) {
+		return fmt.Errorf("model %q: want virtio-net-pci, e1000e or e1000", n.Model)
+	}
+	if !slices.ContainsFunc(networks, func(w Network) bool { return w.Name == n.Network }) {
+		return fmt.Errorf("the lab has no network %q", n.Network)
+	}
+	return nil
+}
+
+// sataPorts is how many disks the chipset's AHCI takes: it has six ports, and
+// the CD drive has the last.
+const sataPorts = 5
+
+func (d Disk) check(i int) error {
+	switch {
+	case d.Kind == SATA && i >= sataPorts:
+		return fmt.Errorf("a SATA disk must be among the first %d disks", sataPorts)
+	case len(d.Serial) > maxDiskSerial:
+		return fmt.Errorf("serial %q is longer than %d characters", d.Serial, maxDiskSerial)
+	case d.Kind == Virtio && d.WWN != 0:
+		return errors.New("a virtio disk has no WWN")
+	case d.Kind < NVMe || d.Kind > MegaSAS:
+		return fmt.Errorf("unknown kind %v", d.Kind)
+	}
+	return nil
+}
