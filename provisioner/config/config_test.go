@@ -1,0 +1,144 @@
+package config
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rs/zerolog"
+)
+
+var compareAddrs = cmp.Comparer(func(a, b netip.Addr) bool { return a == b })
+
+func TestTheSampleInTheDocsIsAccepted(t *testing.T) {
+	got, err := Load("../../docs/muster.example.yaml", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	router := netip.MustParseAddr("10.0.0.1")
+	want := Config{
+		Data: "/var/lib/muster", Socket: "/var/lib/muster/muster.sock", BootPort: 8067, LogLevel: zerolog.InfoLevel,
+		Deadlines: Deadlines{10 * time.Minute, 10 * time.Minute, 30 * time.Minute, 15 * time.Minute},
+		Networks: []Network{{
+			Interface: "eth1", DHCP: DHCPFull,
+			Pool:   Pool{netip.MustParseAddr("10.0.0.100"), netip.MustParseAddr("10.0.0.200")},
+			Router: router, DNS: []netip.Addr{router}, NTP: []netip.Addr{router},
+			Unknown: UnknownSilent, Loader: LoaderAuto, RouterAdvertisements: true,
+		}, {
+			Interface: "eth2", DHCP: DHCPFull,
+			Pool:    Pool{netip.MustParseAddr("10.0.1.100"), netip.MustParseAddr("10.0.1.200")},
+			Unknown: UnknownDiscover, Loader: LoaderAuto, RouterAdvertisements: true,
+		}},
+	}
+	if diff := cmp.Diff(want, got, compareAddrs, cmpopts.EquateEmpty()); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestTheFileThatRefusalsQuoteIsAccepted(t *testing.T) {
+	got, err := Parse("minimal", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(got.Networks) != 1 || got.Networks[0].Pool.Size() != 101 {
+		t.Errorf("networks = %+v, want one with a pool of 101", got.Networks)
+	}
+}
+
+func TestWithoutAFileTheRefusalSaysWhatToWrite(t *testing.T) {
+	for _, name := range []string{"", filepath.Join(t.TempDir(), "none.yaml")} {
+		_, err := Load(name, "")
+		if err == nil || !strings.Contains(err.Error(), minimal) {
+			t.Errorf("Load(%q): %v, want the smallest file quoted", name, err)
+		}
+	}
+}
+
+func TestADataDirectoryOfTheCommandLineWins(t *testing.T) {
+	dir := t.TempDir()
+	name := filepath.Join(dir, "muster.yaml")
+	if err := os.WriteFile(name, []byte("data: /elsewhere\n"+minimal), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(name, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.Data != dir || got.Socket != SocketIn(dir) {
+		t.Errorf("data %s, socket %s, want both in %s", got.Data, got.Socket, dir)
+	}
+}
+
+func TestErrorsNameTheKeyAndTheLine(t *testing.T) {
+	for _, tc := range []struct{ name, text, want string }{
+		{"unknown key", "networks:\n- interface: a\n  pol: x\n", `f:3: networks[0].pol: unknown field "pol"`},
+		{"unknown key at the top", "nets: []\n", `f:1: nets: unknown field "nets"`},
+		{"duplicate key", "log: info\nlog: warn\n", `f:2: mapping key "log" already defined`},
+		{"broken YAML", "networks: [\n", "f:1: "},
+		{"wrong type", minimal + "boot: {port: many}\n", "f:4: boot.port: "},
+		{"no networks", "log: info\n", "f: networks: at least one network is needed: write\n\n" + minimal},
+		{"empty file", "", "f: networks: at least one"},
+		{"no pool", "networks:\n- interface: a\n", "f:2: networks[0].pool: write the first and the last address"},
+		{"pool of names", "networks:\n- interface: a\n  pool: x-y\n", `f:3: networks[0].pool: "x" is no IPv4 address`},
+		{"pool backwards", "networks:\n- interface: a\n  pool: 10.0.0.9-10.0.0.1\n", "f:3: networks[0].pool: 10.0.0.9 to 10.0.0.1 is no range"},
+		{"pool too large", "networks:\n- interface: a\n  pool: 10.0.0.0-10.1.0.0\n", "is no range of 1 to 65536 addresses"},
+		{"IPv6 pool", "networks:\n- interface: a\n  pool: fd00::1-fd00::9\n", `"fd00::1" is no IPv4 address`},
+		{"router in the pool", "networks:\n- interface: a\n  pool: 10.0.0.1-10.0.0.9\n  router: 10.0.0.2\n", "f:3: networks[0].pool: the router 10.0.0.2 is inside"},
+		{"pool without DHCP", "networks:\n- interface: a\n  dhcp: off\n  pool: 10.0.0.1-10.0.0.9\n", "f:4: networks[0].pool: this network has dhcp: off"},
+		{"same interface twice", minimal + "  - interface: eth1\n    pool: 10.0.1.1-10.0.1.9\n", "f:4: networks[1].interface: eth1 is networks[0] already"},
+		{"no interface", "networks:\n- pool: 10.0.0.1-10.0.0.9\n", "networks[0].interface: name the interface"},
+		{"path as interface", "networks:\n- interface: a/b\n  pool: 10.0.0.1-10.0.0.9\n", `f:2: networks[0].interface: "a/b" cannot be`},
+		{"bad choice", minimal + "    unknown: maybe\n", `f:4: networks[0].unknown: "maybe" is not one of silent, discover`},
+		{"deadline without unit", minimal + "deadlines:\n  install: 30\n", `f:5: deadlines.install: "30" is no length of time`},
+		{"deadline too short", minimal + "deadlines: {verify: 1s}\n", "f:4: deadlines.verify: 1s is too short"},
+		{"port", minimal + "boot: {port: 70000}\n", "f:4: boot.port: 70000 is no TCP port"},
+		{"log level", minimal + "log: loud\n", `f:4: log: "loud" is not one of`},
+		{"one bad of two servers", minimal + "    dns: [10.0.0.1, here]\n", `f:4: networks[0].dns[1]: "here" is no IPv4 address`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			_, err := Parse("f", []byte(tc.text))
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("got  %v\nwant %s", err, tc.want)
+			}
+		})
+	}
+}
+
+func TestEveryFaultIsSaidAtOnce(t *testing.T) {
+	_, err := Parse("f", []byte("log: loud\nboot: {port: 0}\nnetworks:\n- interface: a\n"))
+	for _, want := range []string{"f:1: log", "f:2: boot.port", "networks[0].pool"} {
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %s", err, want)
+		}
+	}
+}
+
+func TestOneServerMayBeWrittenWithoutBrackets(t *testing.T) {
+	got, err := Parse("f", []byte(minimal+"    dns: 10.0.0.1\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+	if diff := cmp.Diff(want, got.Networks[0].DNS, compareAddrs); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestDiscoversWhenAnyNetworkDoes(t *testing.T) {
+	quiet, err := Parse("f", []byte(minimal))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open, err := Parse("f", []byte(minimal+"    unknown: discover\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if quiet.Discovers() || !open.Discovers() {
+		t.Errorf("silent discovers %t, discover discovers %t", quiet.Discovers(), open.Discovers())
+	}
+}
