@@ -1,0 +1,108 @@
+#!/bin/sh
+# Makes this machine ready for the lab: installs the tools that are missing,
+# fetches the kernel package and the packages of the demo appliance, and builds
+# the appliance's installer ISO. Everything but the tools goes to
+# /var/cache/muster-lab, under names that carry the digest of what made it; a
+# file is there whole or not at all. With nothing to do it takes under a second
+# and no network.
+#
+#	setup.sh           make ready what is not
+#	setup.sh --fresh   also fetch kernel and packages anew, in today's versions
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=/var/cache/muster-lab
+
+# What the lab, the demo and the tests run.
+tools="qemu-system-x86 qemu-utils qemu-block-extra ovmf ipxe-qemu seabios
+xorriso squashfs-tools mtools kmod cpio zstd busybox-static
+grub-common grub-pc-bin grub-efi-amd64-bin
+iproute2 procps util-linux curl"
+
+# What the appliance is made of beside the kernel: udev with its rules, the
+# tools of its installer, and all libraries these load.
+appliance="busybox-static udev fdisk dosfstools e2fsprogs
+libacl1 libblkid1 libc6 libcap2 libcom-err2 libext2fs2 libfdisk1 libgcc-s1
+libkmod2 liblzma5 libmount1 libncursesw6 libpcre2-8-0 libreadline8 libselinux1
+libsmartcols1 libss2 libssl3 libtinfo6 libudev1 libuuid1 libzstd1"
+
+say() { echo "lab: $*"; }
+
+digest() { sha256sum | cut -c1-16; }
+
+# missing prints those of the packages that are not installed.
+missing() {
+	dpkg-query -W -f '${Package} ${db:Status-Status}\n' "$@" 2>/dev/null |
+		awk -v want="$*" '$2 == "installed" { have[$1] = 1 }
+			END { n = split(want, w); for (i = 1; i <= n; i++) if (!(w[i] in have)) print w[i] }'
+}
+
+install_tools() {
+	# shellcheck disable=SC2086 # lists of names
+	lacking=$(missing $tools)
+	[ -n "$lacking" ] || return 0
+	say "installing" $lacking
+	apt-get update -qq
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $lacking
+}
+
+# download fetches packages into a directory that must not exist, and makes
+# it appear at once.
+download() {
+	to=$1
+	shift
+	rm -rf "$to.part"
+	mkdir -p "$to.part"
+	(
+		cd "$to.part"
+		apt-get download -qq -o APT::Sandbox::User=root "$@" || {
+			say "the package lists are old, reading them anew"
+			apt-get update -qq
+			apt-get download -qq -o APT::Sandbox::User=root "$@"
+		}
+	)
+	rm -rf "$to"
+	mv "$to.part" "$to"
+}
+
+# fetch_kernel fetches the package that linux-image-amd64 stands for.
+fetch_kernel() {
+	[ "$fresh" ] || [ ! -e "$cache/kernel/current.deb" ] || return 0
+	[ "$(apt-cache search -n '^linux-image-amd64$')" ] || apt-get update -qq
+	name=$(apt-cache depends linux-image-amd64 | awk '$1 == "Depends:" && $2 ~ /^linux-image-/ { print $2; exit }')
+	[ "$name" ] || {
+		say "this system's package lists have no linux-image-amd64: is it Debian with the main section?" >&2
+		exit 1
+	}
+	say "fetching $name"
+	download "$cache/kernel.new" "$name"
+	mkdir -p "$cache/kernel"
+	deb=$(basename "$cache"/kernel.new/*.deb)
+	mv "$cache/kernel.new/$deb" "$cache/kernel/"
+	rmdir "$cache/kernel.new"
+	ln -sfn "$deb" "$cache/kernel/current.deb"
+}
+
+# fetch_packages sets $debs to the directory with the appliance's packages.
+fetch_packages() {
+	debs=$cache/debs-$(echo "$appliance" | digest)
+	[ "$fresh" ] || [ ! -d "$debs" ] || return 0
+	say "fetching the packages of the demo appliance"
+	# shellcheck disable=SC2086
+	download "$debs" $appliance
+}
+
+fresh=
+[ "${1-}" != --fresh ] || fresh=yes
+[ "$(id -u)" = 0 ] || {
+	say "needs root, to install packages and to write $cache: run it again as root" >&2
+	exit 1
+}
+mkdir -p "$cache"
+exec 9>"$cache/.lock"
+flock 9
+install_tools
+fetch_kernel
+fetch_packages
+say "ready: $(readlink -f "$cache/kernel/current.deb")"
