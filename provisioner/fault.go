@@ -13,7 +13,8 @@ const (
 	NotFound Kind = "not-found" // what was named is not there
 	Conflict Kind = "conflict"  // it does not fit the present state
 	Invalid  Kind = "invalid"   // the input is wrong
-	Denied   Kind = "denied"    // wrong or outdated token
+	Denied   Kind = "denied"    // wrong token
+	Gone     Kind = "gone"      // of an attempt that is over
 )
 
 // Fault is an error that says who must act.

@@ -98,8 +98,9 @@ type Facts struct {
 // Sighting is what the boot plane saw of a host.
 type Sighting struct {
 	First   time.Time `json:"first"`
-	Last    time.Time `json:"last"` // written at most every ten seconds
-	MACs    []string  `json:"macs"` // every address it asked from, oldest first
+	Last    time.Time `json:"last"`             // any packet; written at most every ten seconds
+	Netboot time.Time `json:"netboot,omitzero"` // the last one of firmware or a boot loader, not of a system
+	MACs    []string  `json:"macs"`             // every address it asked from, oldest first
 	UUID    string    `json:"uuid,omitempty"`
 	Network string    `json:"network"`
 	Boot    BootKind  `json:"boot,omitempty"`

@@ -1,0 +1,102 @@
+package lifecycle
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/muster-boot/muster/provisioner"
+)
+
+// Awaiting says in a sentence what must happen next and, where a person must
+// do it, what to type or press. It is never empty.
+func Awaiting(h provisioner.Host) string {
+	switch h.Status.Phase {
+	case provisioner.Unknown:
+		return "Awaited: nothing. It is in no manifest and its network is silent; list it in an order to have it answered."
+	case provisioner.Expected:
+		return "Awaited: a network boot of this host. Power it on with the network first in its boot order."
+	case provisioner.Discovered:
+		return awaitingDiscovered(h)
+	case provisioner.Verifying:
+		return "Awaited: the scout's second look at the hardware and at what is on the disks."
+	case provisioner.Ready:
+		return awaitingReady(h)
+	case provisioner.Installing:
+		return awaitingInstalling(h)
+	case provisioner.Installed:
+		return fmt.Sprintf("Awaited: the registration of the agent (hand-off %s) with the token of attempt %s.", h.Intent.Handoff, h.Status.Attempt.ID)
+	case provisioner.Registered:
+		return "Awaited: nothing. It is done."
+	case provisioner.Failed:
+		return fmt.Sprintf("Awaited: a person. Look at its console, then power-cycle it or run: muster host retry %s", h.ID)
+	case provisioner.Quarantined:
+		return fmt.Sprintf("Awaited: a person. Mend what is said, then run: muster host release %s (or reinstall, to erase its disk)", h.ID)
+	}
+	return "Awaited: nothing."
+}
+
+func awaitingDiscovered(h provisioner.Host) string {
+	switch {
+	case !reportIsCurrent(h):
+		return "Awaited: the scout's report."
+	case h.Intent.Order == "":
+		return fmt.Sprintf("Awaited: a person. Serial %q is in no manifest: muster host approve %s --order ORDER, or import an order that lists it.",
+			h.Facts.Report.Report.System.Serial, h.ID)
+	}
+	return "Awaited: the check against what was ordered."
+}
+
+func awaitingReady(h provisioner.Host) string {
+	switch {
+	case h.Intent.Image == "":
+		return fmt.Sprintf("Awaited: nothing. Order %s names no image, so the verdict was all.", h.Intent.Order)
+	case !h.Intent.Started:
+		return "Awaited: a person. Run: muster order start " + string(h.Intent.Order)
+	}
+	return "Awaited: a disk to install to; the profile's install_disk finds none."
+}
+
+func awaitingInstalling(h provisioner.Host) string {
+	switch {
+	case hasStep(h, provisioner.StageWritten):
+		return "Awaited: the call-home of the installed system at its first boot from the disk."
+	case hasStep(h, provisioner.StageWriting):
+		return "Awaited: the end of the installation, then the call-home of the installed system."
+	case hasStep(h, provisioner.StageRootfs):
+		return "Awaited: the installer beginning to write to the disk."
+	}
+	return "Awaited: the installer's start."
+}
+
+// LastEvidence names the newest thing that was observed of h and when.
+func LastEvidence(h provisioner.Host) string {
+	var what string
+	var at time.Time
+	note := func(t time.Time, s string) {
+		if t.After(at) {
+			what, at = s, t
+		}
+	}
+	if s := h.Facts.Sighting; s != nil {
+		note(s.Last, "a packet on "+s.Network)
+	}
+	if c := h.Facts.Scout; c != nil {
+		note(c.Last, "the scout asked what to do")
+	}
+	if r := h.Facts.Report; r != nil {
+		note(r.Received, "the scout's report")
+	}
+	for _, s := range h.Facts.Steps {
+		note(s.At, "step "+s.Stage)
+	}
+	if b := h.Facts.Booted; b != nil {
+		note(b.At, "the installed system's call-home")
+	}
+	if r := h.Facts.Registration; r != nil {
+		note(r.At, "the agent's registration")
+	}
+	if what == "" {
+		return "none"
+	}
+	return fmt.Sprintf("%s at %s", what, at.UTC().Format("15:04:05"))
+}

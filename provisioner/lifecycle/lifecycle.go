@@ -1,0 +1,146 @@
+// Package lifecycle is the one brain of the engine: an ordered table that says
+// which move a host makes next, and what a boot client is offered.
+//
+// Everything in it is a pure function of a host and the time: no logger, no
+// clock, no context, no I/O, and no memory of what was asked before. It never
+// acts; engine commits its moves and does the duties. Start at [Next] and the
+// table in table.go; docs/lifecycle.md is the table's own drawing.
+package lifecycle
+
+import (
+	"time"
+
+	"github.com/muster-boot/muster/inventory/profile"
+	"github.com/muster-boot/muster/provisioner"
+)
+
+// MaxTries is how many install attempts a host gets on its own before a person
+// must speak.
+const MaxTries = 3
+
+// Move is one step of a host along the table.
+type Move struct {
+	From, To provisioner.Phase
+	Why      string // a sentence for people; never empty
+	Exit     Exit
+	Effect   Effect
+}
+
+// Exit says by what a rule leaves its phase.
+type Exit string
+
+// The ways out of a phase. Every working phase has all of Success, Deadline and
+// Operator; a test holds the table to it.
+const (
+	Success  Exit = "success"
+	Deadline Exit = "deadline"
+	Operator Exit = "operator"
+	Refusal  Exit = "refusal" // the hardware said no
+)
+
+// Effect is what a move changes beside the phase.
+type Effect struct {
+	Findings []profile.Finding // of the verdict, with moves out of verifying
+	Disk     string            // by-id name, with moves to installing
+	Handled  provisioner.Requests
+	Erase    bool // a person granted erasing to the next install attempt
+	Reset    bool // a person spoke: tries count from zero
+}
+
+// Next returns the move that h makes at now, by the first rule that matches;
+// false when it stays where it is.
+func Next(h provisioner.Host, now time.Time) (Move, bool) {
+	for _, r := range table {
+		if !r.from(h.Status.Phase) || r.To == h.Status.Phase {
+			continue
+		}
+		if why, ok := r.If(h, now); ok {
+			m := Move{From: h.Status.Phase, To: r.To, Why: why, Exit: r.Exit}
+			if r.Effect != nil {
+				m.Effect = r.Effect(h)
+			}
+			return m, true
+		}
+	}
+	return Move{}, false
+}
+
+// Mint is what a move may need that is not derived: fresh identities, made by
+// the caller so that [Apply] stays pure.
+type Mint struct {
+	Attempt provisioner.AttemptID
+	Token   provisioner.Secret // of an install attempt
+	Key     provisioner.Secret // of a scout's run
+}
+
+// Deadlines are how long a host may stay in each working phase.
+type Deadlines struct {
+	Discover, Verify, Install, Register time.Duration
+}
+
+// Apply returns h after move m at now. Only what the phase it enters needs is
+// taken from mint.
+func Apply(h provisioner.Host, m Move, now time.Time, d Deadlines, mint Mint) provisioner.Host {
+	s := &h.Status
+	s.Phase, s.Since, s.Why = m.To, now, m.Why
+	s.Deadline = deadline(h, now, d)
+	s.Handled = raise(s.Handled, m.Effect.Handled)
+	s.Erase = s.Erase || m.Effect.Erase
+	if m.Effect.Reset {
+		s.Tries = 0
+	}
+	if m.From == provisioner.Verifying && m.To != provisioner.Failed {
+		s.Findings = m.Effect.Findings
+	}
+	begin(s, m, now, mint)
+	return h
+}
+
+// begin opens the attempt and the keys that the entered phase works with.
+func begin(s *provisioner.Status, m Move, now time.Time, mint Mint) {
+	switch m.To {
+	case provisioner.Discovered:
+		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now}
+		s.Key = mint.Key
+		s.Findings = nil
+	case provisioner.Verifying:
+		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now}
+	case provisioner.Installing:
+		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now,
+			Token: mint.Token, Disk: m.Effect.Disk, Erase: s.Erase}
+		s.Erase = false
+		s.Tries++
+	case provisioner.Installed, provisioner.Registered:
+		s.Key = ""
+	case provisioner.Failed, provisioner.Quarantined:
+		if s.Key == "" {
+			s.Key = mint.Key
+		}
+	case provisioner.Unknown, provisioner.Expected, provisioner.Ready:
+	}
+}
+
+func deadline(h provisioner.Host, now time.Time, d Deadlines) time.Time {
+	switch h.Status.Phase {
+	case provisioner.Discovered:
+		return now.Add(d.Discover)
+	case provisioner.Verifying:
+		return now.Add(d.Verify)
+	case provisioner.Installing:
+		return now.Add(d.Install)
+	case provisioner.Installed:
+		return now.Add(d.Register)
+	case provisioner.Unknown, provisioner.Expected, provisioner.Ready, provisioner.Registered,
+		provisioner.Failed, provisioner.Quarantined:
+	}
+	return time.Time{}
+}
+
+// raise never lowers a counter, so an old move cannot undo what was handled.
+func raise(have, to provisioner.Requests) provisioner.Requests {
+	return provisioner.Requests{
+		Retry:     max(have.Retry, to.Retry),
+		Release:   max(have.Release, to.Release),
+		Reinstall: max(have.Reinstall, to.Reinstall),
+	}
+}

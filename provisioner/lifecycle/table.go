@@ -1,0 +1,101 @@
+package lifecycle
+
+import (
+	"slices"
+	"time"
+
+	"github.com/muster-boot/muster/inventory/profile"
+	"github.com/muster-boot/muster/provisioner"
+)
+
+// A Rule is one arrow of the drawing.
+type Rule struct {
+	From   []provisioner.Phase // empty: from any other phase
+	When   string              // the condition in a few words, for the drawing
+	If     func(h provisioner.Host, now time.Time) (why string, ok bool)
+	To     provisioner.Phase
+	Exit   Exit
+	Effect func(provisioner.Host) Effect // may be nil
+}
+
+func (r Rule) from(p provisioner.Phase) bool {
+	return len(r.From) == 0 || slices.Contains(r.From, p)
+}
+
+func phases(p ...provisioner.Phase) []provisioner.Phase { return p }
+
+// table is read from the top and the first match wins, so order is policy:
+// what people and the hardware forbid stands before what they allow, late
+// evidence of success stands before the deadline it missed. It is never
+// written to.
+var table = []Rule{
+	{phases(), "a person holds the host", held, provisioner.Quarantined, Operator, nil},
+	{phases(), "two hosts claim one identity", conflicted, provisioner.Quarantined, Refusal, nil},
+	{phases(provisioner.Quarantined, provisioner.Failed, provisioner.Ready, provisioner.Installed, provisioner.Registered),
+		"reinstall asked", reinstallAsked, provisioner.Expected, Operator, grantErase},
+	{phases(provisioner.Quarantined), "release asked", releaseAsked, provisioner.Expected, Operator, startOver},
+	{phases(provisioner.Discovered, provisioner.Verifying, provisioner.Ready, provisioner.Installing, provisioner.Installed, provisioner.Failed),
+		"retry asked", retryAsked, provisioner.Expected, Operator, startOver},
+
+	{phases(provisioner.Unknown), "a person listed or approved it", listed, provisioner.Expected, Operator, nil},
+	{phases(provisioner.Unknown), "seen on a network that discovers", seenDiscovering, provisioner.Discovered, Success, nil},
+	{phases(provisioner.Expected), "no longer in any order", unlisted, provisioner.Unknown, Operator, nil},
+	{phases(provisioner.Expected), "seen", seen, provisioner.Discovered, Success, nil},
+
+	{phases(provisioner.Discovered), "scout reported, host is listed", reported, provisioner.Verifying, Success, nil},
+	{phases(provisioner.Discovered), "deadline: no report", overdueUnreported, provisioner.Failed, Deadline, nil},
+
+	{phases(provisioner.Verifying), "hardware differs", mismatched, provisioner.Quarantined, Refusal, verdict},
+	{phases(provisioner.Verifying), "hardware matches", verified, provisioner.Ready, Success, verdict},
+	{phases(provisioner.Verifying), "deadline: no report", overdue, provisioner.Failed, Deadline, nil},
+
+	{phases(provisioner.Ready), "order started, names an image", assigned, provisioner.Installing, Success, target},
+
+	{phases(provisioner.Installing), "this attempt called home", calledHome, provisioner.Installed, Success, nil},
+	{phases(provisioner.Installing), "deadline: no call-home", overdue, provisioner.Failed, Deadline, nil},
+
+	{phases(provisioner.Installed), "receipt stored", receipted, provisioner.Registered, Success, nil},
+	{phases(provisioner.Installed), "deadline: no receipt", overdue, provisioner.Failed, Deadline, nil},
+
+	{phases(provisioner.Failed), "receipt stored after all", receipted, provisioner.Registered, Success, nil},
+	{phases(provisioner.Failed), "called home after all", calledHomeLate, provisioner.Installed, Success, nil},
+	{phases(provisioner.Failed), "netboots again, tries left", returned, provisioner.Discovered, Success, nil},
+}
+
+// verdict, target, grantErase and startOver are the effects of moves.
+
+func verdict(h provisioner.Host) Effect { return Effect{Findings: Findings(h)} }
+
+func target(h provisioner.Host) Effect {
+	disk, _ := installDisk(h)
+	return Effect{Disk: byID(disk)}
+}
+
+func grantErase(h provisioner.Host) Effect {
+	return Effect{Handled: h.Intent.Requests, Erase: true, Reset: true}
+}
+
+func startOver(h provisioner.Host) Effect {
+	return Effect{Handled: h.Intent.Requests, Reset: true}
+}
+
+// Findings compares the report of the current attempt with what was ordered:
+// first whether this is the host of its row, then the profile's rules.
+func Findings(h provisioner.Host) []profile.Finding {
+	r := h.Facts.Report
+	if r == nil {
+		return nil
+	}
+	return append(rowFindings(h.Intent.Row, r.Report), profile.Compare(h.Intent.Rules, r.Report, allowed(h))...)
+}
+
+// allowed is what may be done to the disk in this run.
+func allowed(h provisioner.Host) profile.Allow {
+	a := profile.Allow{Erase: h.Intent.Erase || h.Status.Erase}
+	for _, w := range h.Facts.Writes {
+		if w.Serial != "" && !slices.Contains(a.Ours, w.Serial) {
+			a.Ours = append(a.Ours, w.Serial)
+		}
+	}
+	return a
+}
