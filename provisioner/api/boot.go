@@ -1,0 +1,263 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rs/zerolog"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/provisioner"
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+)
+
+// Plane is what scouts, installers and agents may ask of muster. Whoever calls
+// has checked the token; whether the attempt still counts is for the Plane to
+// say. Every call may come again and then changes nothing. Errors are
+// *provisioner.Fault.
+type Plane interface {
+	Time(ctx context.Context) time.Time
+	Instruction(ctx context.Context, id provisioner.HostID, version, remote string) (inventory.Instruction, error)
+	Report(ctx context.Context, id provisioner.HostID, attempt provisioner.AttemptID, r inventory.Report) error
+	Progress(ctx context.Context, id provisioner.HostID, s inventory.Step) error
+	UserData(ctx context.Context, attempt provisioner.AttemptID) ([]byte, error)
+	Step(ctx context.Context, attempt provisioner.AttemptID, stage, detail string) error
+	Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) error
+	Register(ctx context.Context, attempt provisioner.AttemptID, remote string, claims map[string]string) (provisioner.Receipt, error)
+}
+
+// Finder finds the host that a URL of the boot plane names, from memory.
+type Finder interface {
+	ByID(id provisioner.HostID) (provisioner.Host, bool)
+	ByAttempt(attempt provisioner.AttemptID) (provisioner.Host, bool)
+}
+
+// The roots of the boot plane's paths; whoever makes URLs of them appends
+// /HOST/TOKEN to the one and /ATTEMPT/TOKEN to the other.
+const (
+	ScoutRoot   = "/scout"
+	AttemptRoot = "/a"
+)
+
+// Bounds of what hosts send.
+const (
+	maxDetail     = 1024 // bytes of a stage's detail
+	maxClaims     = 32
+	maxClaimName  = 64   // bytes
+	maxClaimValue = 1024 // bytes
+)
+
+// inertConfig is the user-data of an attempt that is over: installed systems
+// ask for theirs at every boot, and nothing must come of it.
+const inertConfig = "#cloud-config\n{}\n"
+
+// bootPlane serves scouts, installers and agents.
+type bootPlane struct {
+	plane Plane
+	hosts Finder
+}
+
+// NewBootPlane returns the handler of everything below [ScoutRoot] and
+// [AttemptRoot]. It holds none of the people's routes.
+func NewBootPlane(plane Plane, hosts Finder, log zerolog.Logger) http.Handler {
+	return mount((&bootPlane{plane, hosts}).routes(), log)
+}
+
+func (b *bootPlane) routes() []route {
+	const scout, attempt = ScoutRoot + "/{host}/{token}", AttemptRoot + "/{attempt}/{token}"
+	return []route{
+		{"GET", scout + "/time", ScoutKey, "scoutTime", "muster's time, before anything else", nil, nil, v1.Clock{}, b.scout(b.time)},
+		{"GET", scout + "/instruction", ScoutKey, "scoutInstruction", "What the scout does next", []param{{"version", "of the scout"}}, nil, inventory.Instruction{}, b.scout(b.instruction)},
+		{"POST", scout + "/report", ScoutKey, "scoutReport", "What the scout saw", []param{{"attempt", "that asked for it"}}, inventory.Report{}, nil, b.scout(b.report)},
+		{"POST", scout + "/progress", ScoutKey, "scoutProgress", "How far the scout is", nil, inventory.Step{}, nil, b.scout(b.progress)},
+		{"GET", attempt + "/config", Attempter, "attemptConfig", "The host's user-data", nil, nil, nil, b.config},
+		{"POST", attempt + "/step/{stage}", Attempter, "attemptStep", "A stage that the installer reached", nil, nil, nil, b.attempt(b.step)},
+		{"POST", attempt + "/booted", Attempter, "attemptBooted", "The installed system calls home", nil, nil, nil, b.attempt(b.booted)},
+		{"POST", attempt + "/register", Attempter, "attemptRegister", "The agent registers the host", nil, map[string]string{}, v1.Registered{}, b.attempt(b.register)},
+	}
+}
+
+// scout admits a request whose token is the key of its host's present run. A
+// host that is not there and a wrong token look the same.
+func (b *bootPlane) scout(serve func(provisioner.Host, *http.Request) Response) func(*http.Request) Response {
+	return func(r *http.Request) Response {
+		h, found := b.hosts.ByID(provisioner.HostID(r.PathValue("host")))
+		if !found || !h.Status.Key.Matches(r.PathValue("token")) {
+			return fail(denied())
+		}
+		return serve(h, r)
+	}
+}
+
+// attempt admits a request whose token is that of its attempt.
+func (b *bootPlane) attempt(serve func(provisioner.AttemptID, *http.Request) Response) func(*http.Request) Response {
+	return func(r *http.Request) Response {
+		id := provisioner.AttemptID(r.PathValue("attempt"))
+		if err := b.admit(id, r.PathValue("token")); err != nil {
+			return fail(err)
+		}
+		return serve(id, r)
+	}
+}
+
+func (b *bootPlane) admit(id provisioner.AttemptID, token string) error {
+	h, found := b.hosts.ByAttempt(id)
+	if !found || h.Status.Attempt.ID != id {
+		return &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf(
+			"attempt %q is over or never was: boot this host from the network to begin a new one", id)}
+	}
+	if !h.Status.Attempt.Token.Matches(token) {
+		return denied()
+	}
+	return nil
+}
+
+func denied() error {
+	return &provisioner.Fault{Kind: provisioner.Denied, Err: fmt.Errorf(
+		"this token is not (or no longer) valid for this host: boot it again")}
+}
+
+func (b *bootPlane) time(_ provisioner.Host, r *http.Request) Response {
+	return ok(v1.Clock{Time: b.plane.Time(r.Context())})
+}
+
+func (b *bootPlane) instruction(h provisioner.Host, r *http.Request) Response {
+	do, err := b.plane.Instruction(r.Context(), h.ID, clean(r.FormValue("version"), 128), remote(r))
+	if err != nil {
+		return fail(err)
+	}
+	return ok(do)
+}
+
+func (b *bootPlane) report(h provisioner.Host, r *http.Request) Response {
+	var report inventory.Report
+	if err := decodeLoose(r, reportBody, &report); err != nil {
+		return fail(err)
+	}
+	attempt := provisioner.AttemptID(r.URL.Query().Get("attempt"))
+	if err := b.plane.Report(r.Context(), h.ID, attempt, report); err != nil {
+		return fail(err)
+	}
+	return done()
+}
+
+func (b *bootPlane) progress(h provisioner.Host, r *http.Request) Response {
+	var step inventory.Step
+	if err := decodeLoose(r, smallBody, &step); err != nil {
+		return fail(err)
+	}
+	if !stageName(step.Stage) {
+		return fail(badStage(step.Stage))
+	}
+	step.Detail = clean(step.Detail, maxDetail)
+	if err := b.plane.Progress(r.Context(), h.ID, step); err != nil {
+		return fail(err)
+	}
+	return done()
+}
+
+// config answers an attempt that is over with user-data that does nothing: the
+// installed system keeps the URL and asks again at each boot from its disk.
+func (b *bootPlane) config(r *http.Request) Response {
+	id := provisioner.AttemptID(r.PathValue("attempt"))
+	err := b.admit(id, r.PathValue("token"))
+	if provisioner.KindOf(err) == provisioner.Gone {
+		return cloudConfig([]byte(inertConfig))
+	}
+	if err != nil {
+		return fail(err)
+	}
+	body, err := b.plane.UserData(r.Context(), id)
+	if err != nil {
+		return fail(err)
+	}
+	return cloudConfig(body)
+}
+
+func cloudConfig(body []byte) Response {
+	return Response{Status: http.StatusOK, Type: "text/cloud-config; charset=utf-8", Body: body}
+}
+
+func (b *bootPlane) step(id provisioner.AttemptID, r *http.Request) Response {
+	stage := r.PathValue("stage")
+	if !stageName(stage) {
+		return fail(badStage(stage))
+	}
+	detail, err := readBody(r, smallBody)
+	if err != nil {
+		return fail(err)
+	}
+	if err := b.plane.Step(r.Context(), id, stage, clean(string(detail), maxDetail)); err != nil {
+		return fail(err)
+	}
+	return done()
+}
+
+func (b *bootPlane) booted(id provisioner.AttemptID, r *http.Request) Response {
+	if err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
+		return fail(err)
+	}
+	return done()
+}
+
+// register wants the token twice: in the URL that the installed system was
+// given, and from the agent itself.
+func (b *bootPlane) register(id provisioner.AttemptID, r *http.Request) Response {
+	bearer, isBearer := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer ")
+	if h, found := b.hosts.ByAttempt(id); !isBearer || !found || !h.Status.Attempt.Token.Matches(bearer) {
+		return refuse(http.StatusForbidden, "registration wants the attempt's token as Authorization: Bearer TOKEN")
+	}
+	claims := map[string]string{}
+	if err := decodeLoose(r, smallBody, &claims); err != nil {
+		return fail(err)
+	}
+	if err := checkClaims(claims); err != nil {
+		return fail(err)
+	}
+	receipt, err := b.plane.Register(r.Context(), id, remote(r), claims)
+	if err != nil {
+		return fail(err)
+	}
+	return ok(v1.Registered{ID: receipt.ID})
+}
+
+func checkClaims(claims map[string]string) error {
+	if len(claims) > maxClaims {
+		return invalid("%d claims are too many: send at most %d", len(claims), maxClaims)
+	}
+	for name, value := range claims {
+		if name == "" || len(name) > maxClaimName || len(value) > maxClaimValue {
+			return invalid("claim %.32q: names have 1 to %d bytes, values at most %d", name, maxClaimName, maxClaimValue)
+		}
+		claims[name] = clean(value, maxClaimValue)
+	}
+	return nil
+}
+
+func stageName(stage string) bool { return regexp.MustCompile(`^[a-z0-9-]{1,32}$`).MatchString(stage) }
+
+func badStage(stage string) error {
+	return invalid("%.40q is no stage: use 1 to 32 of a-z, 0-9 and -", stage)
+}
+
+// clean makes a text from a host fit for a journal line and a terminal.
+func clean(text string, limit int) string {
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) || c == utf8.RuneError {
+			return ' '
+		}
+		return c
+	}, text)
+	text = strings.TrimSpace(text)
+	for len(text) > limit {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return text
+}

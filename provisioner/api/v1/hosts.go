@@ -1,0 +1,143 @@
+package v1
+
+import "time"
+
+// Host is one host as people see it.
+type Host struct {
+	ID     string   `json:"id"`
+	Name   string   `json:"name"` // from the manifest; may be empty
+	Order  string   `json:"order"`
+	Serial string   `json:"serial"`
+	UUID   string   `json:"uuid"`
+	MACs   []string `json:"macs"` // listed and seen; never null
+
+	Phase        string     `json:"phase"`
+	Since        time.Time  `json:"since"`
+	Why          string     `json:"why"`           // a sentence, never empty
+	NextEvidence string     `json:"next_evidence"` // what is awaited, as a sentence
+	Deadline     *time.Time `json:"deadline"`      // null: waits for a person
+	Attempt      string     `json:"attempt"`       // the current one, or the last
+	Tries        int        `json:"tries"`
+	Started      bool       `json:"started"` // its order was started
+	Hold         string     `json:"hold"`    // a person's reason; empty: not held
+
+	Boot     string     `json:"boot"` // bios-pxe, uefi-pxe, uefi-http, virtual-media; empty: not seen booting
+	Network  string     `json:"network"`
+	Address  string     `json:"address"`
+	LastSeen *time.Time `json:"last_seen"`
+
+	Profile  string    `json:"profile"`
+	Image    string    `json:"image"` // digest
+	Handoff  string    `json:"handoff"`
+	Findings []Finding `json:"findings"` // of the last verdict; never null
+	Progress *Progress `json:"progress"`
+	Receipt  *Receipt  `json:"receipt"`
+	Report   *Summary  `json:"report"`
+
+	Aliases []string  `json:"aliases"` // ids it was known by before; never null
+	Created time.Time `json:"created"`
+	Entries uint64    `json:"entries"` // in its journal
+}
+
+// Finding is one difference between a host and what it should be.
+type Finding struct {
+	Check    string `json:"check"`
+	Slot     string `json:"slot"`
+	Expected string `json:"expected"`
+	Seen     string `json:"seen"`
+	Witness  string `json:"witness"`
+	Blocking bool   `json:"blocking"`
+	Sentence string `json:"sentence"`
+}
+
+// Progress is the last sign of life of the current attempt.
+type Progress struct {
+	Stage  string    `json:"stage"`
+	Detail string    `json:"detail"`
+	Bytes  int64     `json:"bytes"` // 0 where the stage does not count bytes
+	Total  int64     `json:"total"` // 0 where it is not known
+	At     time.Time `json:"at"`
+}
+
+// Receipt is the hand-off's proof that the host is registered.
+type Receipt struct {
+	Driver string    `json:"driver"`
+	ID     string    `json:"id"`
+	At     time.Time `json:"at"`
+	Proof  string    `json:"proof"`
+}
+
+// Summary is a hardware report in a few words.
+type Summary struct {
+	Received     time.Time `json:"received"`
+	Witness      string    `json:"witness"`
+	Version      string    `json:"version"`
+	Manufacturer string    `json:"manufacturer"`
+	Product      string    `json:"product"`
+	Firmware     string    `json:"firmware"` // "bios" or "uefi"
+	SecureBoot   *bool     `json:"secure_boot"`
+	CPUs         []string  `json:"cpus"` // one model per socket; never null
+	Cores        int       `json:"cores"`
+	Memory       uint64    `json:"memory"` // bytes the operating system can use
+	Disks        []Disk    `json:"disks"`  // never null
+	NICs         []NIC     `json:"nics"`   // never null
+	TPM          string    `json:"tpm"`    // version; empty: none seen
+	Gaps         []string  `json:"gaps"`   // missing firmware blobs, as sentences; never null
+	Problems     []string  `json:"problems"`
+}
+
+// Disk is one disk of a report.
+type Disk struct {
+	Name   string `json:"name"`
+	ByID   string `json:"by_id"`
+	Model  string `json:"model"`
+	Serial string `json:"serial"`
+	Size   uint64 `json:"size"` // bytes
+	Kind   string `json:"kind"` // transport
+}
+
+// NIC is one network port of a report.
+type NIC struct {
+	Name      string `json:"name"`
+	MAC       string `json:"mac"`
+	Driver    string `json:"driver"`
+	SpeedMbps int    `json:"speed_mbps"`
+	Link      *bool  `json:"link"` // null: not known
+	Booted    bool   `json:"booted"`
+}
+
+// Entry is one line of a host's journal.
+type Entry struct {
+	Host    string    `json:"host"`
+	Seq     uint64    `json:"seq"` // from 1, without a gap
+	At      time.Time `json:"at"`
+	Kind    string    `json:"kind"` // move, fact or intent
+	Phase   string    `json:"phase"`
+	Attempt string    `json:"attempt"`
+	Text    string    `json:"text"`
+	By      string    `json:"by"`
+}
+
+// Why is why a host is where it is, and what it waits for.
+type Why struct {
+	Host   Host    `json:"host"`
+	Recent []Entry `json:"recent"` // the last of its journal, oldest first; never null
+}
+
+// Approve gives an unlisted host an order's intent.
+type Approve struct {
+	Order string `json:"order"`
+}
+
+// Hold stops a host until it is released.
+type Hold struct {
+	Reason string `json:"reason"`
+}
+
+// Event is one message of GET /v1/watch. Its revision is the event's id: a
+// reader that comes back with it as Last-Event-ID misses nothing.
+type Event struct {
+	Revision uint64 `json:"revision"`
+	Entry    Entry  `json:"entry"`
+	Host     *Host  `json:"host"` // as it is now; null once it was removed
+}

@@ -1,0 +1,57 @@
+package v1
+
+import "time"
+
+// Order is one batch for one purpose. The values of its extra user-data are
+// not shown: they may be secret.
+type Order struct {
+	Name     string         `json:"name"`
+	Profile  string         `json:"profile"`
+	Image    string         `json:"image"` // digest
+	Handoff  string         `json:"handoff"`
+	Erase    bool           `json:"erase"`
+	After    string         `json:"after"`
+	Config   []string       `json:"config"` // keys of its extra user-data; never null
+	Imported time.Time      `json:"imported"`
+	Started  *time.Time     `json:"started"` // null: not started, or stopped
+	Hosts    []string       `json:"hosts"`   // ids; never null
+	Phases   map[string]int `json:"phases"`  // how many of its hosts are where
+}
+
+// Import is an order with its manifest, to be taken in whole or not at all.
+type Import struct {
+	Order    string   `json:"order"`    // YAML
+	Manifest string   `json:"manifest"` // CSV
+	Profiles []string `json:"profiles"` // YAML; profiles that the order names and muster does not bring
+}
+
+// Imported says what an import did, or what a lint found.
+type Imported struct {
+	Order    string   `json:"order"`
+	Added    []string `json:"added"`    // host ids; never null
+	Changed  []string `json:"changed"`  // never null
+	Removed  []string `json:"removed"`  // no longer listed and never seen; never null
+	Kept     []string `json:"kept"`     // no longer listed, but seen before; never null
+	Hosts    int      `json:"hosts"`    // rows in the manifest
+	Warnings []Remark `json:"warnings"` // never null
+}
+
+// Remark is one thing to say about an input, with where it stands.
+type Remark struct {
+	Source string `json:"source,omitempty"` // order, manifest or profile
+	Line   int    `json:"line,omitempty"`   // from 1; absent: the whole of it
+	Column string `json:"column,omitempty"` // of a manifest
+	Text   string `json:"text"`
+}
+
+// Profile is what a correct host of one kind looks like.
+type Profile struct {
+	Name    string   `json:"name"`
+	Builtin bool     `json:"builtin"`
+	Rules   []string `json:"rules"` // sentences; never null
+}
+
+// Source is a YAML text to be checked.
+type Source struct {
+	Text string `json:"text"`
+}
