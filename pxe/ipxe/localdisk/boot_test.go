@@ -40,7 +40,7 @@ func TestUEFIHostThatBootsTheNetworkFirstStartsItsOwnDisk(t *testing.T) {
 	server, served := serveEFI(t)
 	writeFile(t, filepath.Join(dir, "tftp", "ipxe.efi"), ipxeThatChains(t, server.URL))
 	loader := filepath.Join(dir, "testloader.efi")
-	writeFile(t, loader, build(t, "testloader.c", "memory.c"))
+	writeFile(t, loader, build(t, "testloader.c"))
 	makeDisk(t, filepath.Join(dir, "usb.img"), loader)
 	makeDisk(t, filepath.Join(dir, "nvme.img"), loader)
 

@@ -4,7 +4,7 @@
 # Builds a UEFI application from C sources beside this script, with Debian's
 # gcc and binutils alone:
 #
-#     efi/build.sh localdisk.efi main.c list.c volumes.c path.c memory.c
+#     efi/build.sh localdisk.efi main.c list.c volumes.c path.c bytes.c memory.c
 #     efi/build.sh               does just that, into efi/localdisk.efi
 #
 # The same compiler gives the same bytes: no timestamp and no path enters.
@@ -13,7 +13,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 out=${1:-$here/localdisk.efi}
 [ $# -gt 0 ] && shift
-[ $# -gt 0 ] || set -- main.c list.c volumes.c path.c memory.c
+[ $# -gt 0 ] || set -- main.c list.c volumes.c path.c bytes.c memory.c
 
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

@@ -9,7 +9,7 @@
 typedef unsigned char u8;
 typedef unsigned short u16;
 typedef unsigned int u32;
-typedef unsigned long long u64;
+typedef unsigned long u64;
 
 typedef u16 char16;   // UCS-2, 2.3.1; build with -fshort-wchar so that L"" is this
 typedef u64 status;   // appendix D; the top bit marks an error
@@ -17,8 +17,8 @@ typedef void *handle; // 2.3.1
 
 #define NULL ((void *)0)
 
-#define ERROR_BIT (1ULL << 63)
-#define EFI_SUCCESS 0ULL
+#define ERROR_BIT (1UL << 63)
+#define EFI_SUCCESS 0UL
 #define EFI_NOT_FOUND (ERROR_BIT | 14)
 
 static inline int failed(status s) { return (s & ERROR_BIT) != 0; }

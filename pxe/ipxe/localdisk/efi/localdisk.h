@@ -58,12 +58,14 @@ void find_volumes(struct volumes *, handle self);
 void list_boot_entries(struct candidates *, const struct volumes *);
 void list_known_loaders(struct candidates *, const struct volumes *);
 
+// bytes.c
+int same_bytes(const void *, const void *, u64);
+u64 text_length(const char16 *);
+
 // memory.c
 void *keep(u64 size);
 void forget_all(void);
 void *memcpy(void *, const void *, u64);
 void *memset(void *, int, u64);
-int same_bytes(const void *, const void *, u64);
-u64 text_length(const char16 *);
 
 #endif

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+//
+// What a C library would give to a program that had one.
 #include "localdisk.h"
 
 enum { ARENA_SIZE = 128 * 1024 };
@@ -13,7 +15,7 @@ void *keep(u64 size) {
 		return NULL;
 	}
 	void *p = arena + used;
-	used += (size + 7) & ~7ULL;
+	used += (size + 7) & ~7UL;
 	return memset(p, 0, size);
 }
 
@@ -32,20 +34,4 @@ void *memset(void *to, int value, u64 n) {
 	void *p = to;
 	__asm__ volatile("rep stosb" : "+D"(p), "+c"(n) : "a"(value) : "memory");
 	return to;
-}
-
-int same_bytes(const void *a, const void *b, u64 n) {
-	const u8 *x = a, *y = b;
-	while (n > 0 && *x == *y) {
-		x++, y++, n--;
-	}
-	return n == 0;
-}
-
-u64 text_length(const char16 *s) {
-	u64 n = 0;
-	while (s[n] != 0) {
-		n++;
-	}
-	return n;
 }
