@@ -1,0 +1,135 @@
+// Package manifest reads what was bought: an order in YAML and its list of
+// expected hosts in CSV, and recognises a host that shows itself among them.
+//
+// It is tolerant of what spreadsheets do to a file and intolerant of what
+// would be guessed: a file with one wrong cell is refused whole, with every
+// wrong cell named, and a host whose keys point to two rows is a conflict. It
+// keeps nothing and knows no profile or image; whether those that an order
+// names exist is for its caller. Start at [ParseOrder], [ReadCSV] and [Match].
+package manifest
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/muster-boot/muster/inventory/strictyaml"
+)
+
+// Order is one batch for one purpose, as a person wrote it.
+type Order struct {
+	Name    string         `json:"name" yaml:"name"`
+	Profile string         `json:"profile" yaml:"profile"`         // name of a profile
+	Image   string         `json:"image,omitempty" yaml:"image"`   // name or digest of an image; empty: verify only
+	Handoff Handoff        `json:"handoff" yaml:"handoff"`         // wanted where there is an image
+	Erase   Erase          `json:"erase,omitempty" yaml:"erase"`   // empty is [Never]
+	After   After          `json:"after,omitempty" yaml:"after"`   // empty: muster chooses by host
+	Config  map[string]any `json:"config,omitempty" yaml:"config"` // merged into each host's user-data
+}
+
+// Handoff names the driver that takes the installed host to registered.
+type Handoff struct {
+	Driver string `json:"driver" yaml:"driver"`
+}
+
+// Erase says whether foreign data on the disk to be written may be destroyed.
+type Erase string
+
+// What may be erased.
+const (
+	Never   Erase = "never"
+	Allowed Erase = "allowed"
+)
+
+// After is what the installer does when it is done.
+type After string
+
+// The ends of an installation.
+const (
+	Reboot   After = "reboot"
+	PowerOff After = "poweroff"
+)
+
+// Overrides are the columns of a row that take the place of what the order
+// says; an empty one leaves the order's.
+type Overrides struct {
+	Profile     string `json:"profile,omitempty"`
+	Image       string `json:"image,omitempty"`
+	Handoff     string `json:"handoff,omitempty"` // driver
+	Erase       Erase  `json:"erase,omitempty"`
+	After       After  `json:"after,omitempty"`
+	InstallDisk string `json:"install_disk,omitempty"` // name under /dev/disk/by-id; the profile's otherwise
+}
+
+// ParseOrder reads an order. Keys are strict; the error names line and column
+// of the first thing that is wrong.
+func ParseOrder(data []byte) (Order, error) {
+	var o Order
+	doc, err := strictyaml.Decode(data, &o)
+	if err != nil {
+		return Order{}, fmt.Errorf("read order: %w", err)
+	}
+	if key, text := o.fault(); text != "" {
+		return Order{}, fmt.Errorf("read order: %w", doc.Errorf(key, "%s", text))
+	}
+	if o.Erase == "" {
+		o.Erase = Never
+	}
+	return o, nil
+}
+
+// fault is the first key whose value is wrong, and why.
+func (o Order) fault() (key, text string) {
+	switch {
+	case !labelled(o.Name):
+		return "name", "give the order a name of 1 to 63 small letters, digits and hyphens"
+	case o.Profile == "":
+		return "profile", "name the profile that the hosts are compared with, for example edge-minimum"
+	case o.Image != "" && o.Handoff.Driver == "":
+		return "handoff.driver", "say how an installed host becomes registered, for example handoff: {driver: callhome}"
+	}
+	if text := o.Erase.fault(); text != "" {
+		return "erase", text
+	}
+	return "after", o.After.fault()
+}
+
+func (e Erase) fault() string {
+	switch e {
+	case "", Never, Allowed:
+		return ""
+	}
+	return fmt.Sprintf("%q is neither never nor allowed", string(e))
+}
+
+func (a After) fault() string {
+	switch a {
+	case "", Reboot, PowerOff:
+		return ""
+	}
+	return fmt.Sprintf("%q is neither reboot nor poweroff", string(a))
+}
+
+// labelled reports whether name is a host name label (RFC 1123 §2.1) in lower
+// case. Orders and hosts have such names because they go into URLs, into the
+// host's own name, and into the names of registering services.
+func labelled(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789-"
+	return name != "" && len(name) <= 63 && strings.Trim(name, letters) == "" &&
+		!strings.HasPrefix(name, "-") && !strings.HasSuffix(name, "-")
+}
+
+// For gives the order as it stands for one row: its overrides applied.
+func (o Order) For(r Row) Order {
+	set(&o.Profile, r.Overrides.Profile)
+	set(&o.Image, r.Overrides.Image)
+	set(&o.Handoff.Driver, r.Overrides.Handoff)
+	set(&o.Erase, r.Overrides.Erase)
+	set(&o.After, r.Overrides.After)
+	return o
+}
+
+func set[T ~string](to *T, value T) {
+	if value != "" {
+		*to = value
+	}
+}
