@@ -1,0 +1,134 @@
+package lifecycle
+
+import (
+	"fmt"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/inventory/manifest"
+	"github.com/muster-boot/muster/provisioner"
+)
+
+// Recognition is what a host's keys say of who it is.
+type Recognition struct {
+	// Row is the listed host, never seen itself, that this one is; empty where
+	// nothing is to be joined.
+	Row      provisioner.HostID
+	Sentence string // how it was recognised
+	// Conflict says why nobody may guess, and With names the others concerned.
+	Conflict string
+	With     []provisioner.HostID
+}
+
+// Recognise compares what was seen of h with every other host. It is run again
+// at each change of either and remembers nothing, so a corrected manifest or a
+// removed host resolves what it caused.
+func Recognise(h provisioner.Host, others []provisioner.Host) Recognition {
+	keys := seenKeys(h)
+	if len(keys) == 0 {
+		return Recognition{}
+	}
+	if twin, what := twinOf(h, others); twin != "" {
+		return Recognition{With: []provisioner.HostID{twin}, Conflict: fmt.Sprintf(
+			"This host and %s both say they have %s. Look at both labels; remove the record of the one that is gone with: muster host rm ID", twin, what)}
+	}
+	byID := map[string]provisioner.Host{}
+	var rows []manifest.Expected
+	for _, o := range append([]provisioner.Host{h}, others...) {
+		if o.Intent.Order != "" {
+			byID[string(o.ID)] = o
+			rows = append(rows, expected(o))
+		}
+	}
+	return recognition(h, manifest.Match(rows, keys), byID)
+}
+
+// recognition turns the match of h's keys into what to do about h.
+func recognition(h provisioner.Host, m manifest.Result, listed map[string]provisioner.Host) Recognition {
+	switch m.Verdict {
+	case manifest.NoMatch:
+		return Recognition{}
+	case manifest.Matched:
+		return matchedRow(h, listed[m.ID], m.Sentence)
+	case manifest.Conflicted:
+		return conflictedRows(h, m)
+	}
+	return Recognition{}
+}
+
+func matchedRow(h, row provisioner.Host, sentence string) Recognition {
+	switch {
+	case row.ID == h.ID:
+		return Recognition{}
+	case h.Intent.Order != "":
+		// h has a row of its own; the other one is a line that lists it twice.
+		return Recognition{With: []provisioner.HostID{row.ID}, Conflict: fmt.Sprintf(
+			"This host is listed as %s, but its keys are those of %s: correct the manifest and import it again.", h.ID, row.ID)}
+	case len(seenKeys(row)) > 0:
+		return Recognition{With: []provisioner.HostID{row.ID}, Conflict: fmt.Sprintf(
+			"Its keys are those of %s, which was seen already as another machine. Look at both labels, and correct the manifest.", row.ID)}
+	}
+	return Recognition{Row: row.ID, Sentence: sentence}
+}
+
+// conflictedRows leaves to verification what concerns h's own row alone: there
+// it becomes a finding with slot, expected and seen.
+func conflictedRows(h provisioner.Host, m manifest.Result) Recognition {
+	r := Recognition{Conflict: m.Sentence}
+	for _, hit := range m.Hits {
+		if id := provisioner.HostID(hit.ID); id != h.ID {
+			r.With = append(r.With, id)
+		}
+	}
+	if len(r.With) == 0 {
+		return Recognition{}
+	}
+	return r
+}
+
+// twinOf finds another host that was seen with the same serial or UUID.
+func twinOf(h provisioner.Host, others []provisioner.Host) (id provisioner.HostID, what string) {
+	if h.Facts.Report == nil {
+		return "", ""
+	}
+	mine := h.Facts.Report.Report.System
+	for _, o := range others {
+		if o.Facts.Report == nil {
+			continue
+		}
+		theirs := o.Facts.Report.Report.System
+		if s := inventory.NormalSerial(mine.Serial); s != "" && s == inventory.NormalSerial(theirs.Serial) {
+			return o.ID, "serial " + mine.Serial
+		}
+		if same, _ := inventory.SameUUID(mine.UUID, theirs.UUID); same {
+			return o.ID, "UUID " + mine.UUID
+		}
+	}
+	return "", ""
+}
+
+// seenKeys is what h showed of itself, and to whom.
+func seenKeys(h provisioner.Host) []manifest.Key {
+	var keys []manifest.Key
+	if s := h.Facts.Sighting; s != nil {
+		for _, mac := range s.MACs {
+			keys = append(keys, manifest.Key{Kind: manifest.MAC, Value: mac, Source: "dhcp"})
+		}
+		keys = append(keys, manifest.Key{Kind: manifest.UUID, Value: s.UUID, Source: "dhcp"})
+	}
+	if f := h.Facts.Report; f != nil {
+		keys = append(keys,
+			manifest.Key{Kind: manifest.Serial, Value: f.Report.System.Serial, Source: "scout"},
+			manifest.Key{Kind: manifest.UUID, Value: f.Report.System.UUID, Source: "scout"})
+		for _, n := range f.Report.NICs {
+			keys = append(keys, manifest.Key{Kind: manifest.MAC, Value: n.MAC, Source: "scout"})
+		}
+	}
+	return keys
+}
+
+func expected(h provisioner.Host) manifest.Expected {
+	r := h.Intent.Row
+	return manifest.Expected{ID: string(h.ID), Row: manifest.Row{
+		Line: r.Line, Serial: r.Serial, UUID: r.UUID, MACs: r.MACs, Name: r.Name,
+	}}
+}
