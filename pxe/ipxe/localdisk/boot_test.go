@@ -29,9 +29,10 @@ const (
 )
 
 // The whole way: firmware boots the network first, iPXE holds the card and
-// chains localdisk.efi over HTTP. A USB stick with a loader comes before the
-// disk in the boot order, and must not be booted.
-func TestUEFIHostThatBootsTheNetworkFirstStartsItsOwnDisk(t *testing.T) {
+// chains localdisk.efi over HTTP. Next in the boot order comes a USB stick with
+// a loader, which must not be booted, then the SATA disk, and last an NVMe disk
+// that the firmware lists before it.
+func TestUEFIHostThatBootsTheNetworkFirstStartsTheFirstDiskOfItsBootOrder(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("needs root, as every test that starts a host")
 	}
@@ -41,14 +42,15 @@ func TestUEFIHostThatBootsTheNetworkFirstStartsItsOwnDisk(t *testing.T) {
 	writeFile(t, filepath.Join(dir, "tftp", "ipxe.efi"), ipxeThatChains(t, server.URL))
 	loader := filepath.Join(dir, "testloader.efi")
 	writeFile(t, loader, build(t, "testloader.c"))
-	makeDisk(t, filepath.Join(dir, "usb.img"), loader)
-	makeDisk(t, filepath.Join(dir, "nvme.img"), loader)
+	for _, disk := range []string{"usb.img", "sata.img", "nvme.img"} {
+		makeDisk(t, filepath.Join(dir, disk), loader)
+	}
 
 	console := bootHost(t, dir)
 	if served.Load() == 0 {
 		t.Errorf("localdisk.efi was never fetched; console:\n%s", console)
 	}
-	want := regexp.MustCompile(`testloader: started from \S*/NVMe\(\S*/HD\(1,GPT,\S*\\EFI\\BOOT\\BOOTX64\.EFI end`)
+	want := regexp.MustCompile(`testloader: started from \S*/Sata\(\S*/HD\(1,GPT,\S*\\EFI\\BOOT\\BOOTX64\.EFI end`)
 	if !want.MatchString(console) {
 		t.Errorf("console does not match %s:\n%s", want, console)
 	}
@@ -152,6 +154,8 @@ func hostArgs() []string {
 		-netdev user,id=net,tftp=tftp,bootfile=ipxe.efi -device virtio-net-pci,netdev=net,romfile=,bootindex=1
 		-drive if=none,id=usb,format=raw,cache=unsafe,file=usb.img
 		-device qemu-xhci -device usb-storage,drive=usb,bootindex=2
+		-drive if=none,id=sata,format=raw,cache=unsafe,file=sata.img
+		-device ide-hd,drive=sata,bootindex=3
 		-drive if=none,id=nvme,format=raw,cache=unsafe,file=nvme.img
-		-device nvme,serial=localdisk,drive=nvme,bootindex=3`)
+		-device nvme,serial=localdisk,drive=nvme,bootindex=4`)
 }

@@ -179,6 +179,7 @@ func TestOnlyFixedLocalDisksAreBooted(t *testing.T) {
 		{"CD", path(pci(1), cdrom()), nil},
 		{"file system of a network card", path(pci(1), mac()), nil},
 		{"disk over a network", path(pci(1), mac(), gpt(1)), nil},
+		{"disk in memory", path(node(4, 9, make([]byte, 34)...), gpt(1)), nil},
 		{"partition that localdisk was started from", path(pci(1), gpt(1)), []string{"self"}},
 	}
 	for _, tt := range tests {

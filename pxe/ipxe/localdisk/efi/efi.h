@@ -49,6 +49,7 @@ enum {
 	PATH_MEDIA = 4, // 10.3.5
 	MEDIA_HARD_DRIVE = 1,
 	MEDIA_FILE = 4,
+	MEDIA_RAM_DISK = 9,
 	PATH_END = 0x7f, // 10.3.1
 	END_ENTIRE = 0xff,
 };

@@ -10,8 +10,8 @@
 
 enum { MAX_VOLUMES = 64, MAX_CANDIDATES = 128 };
 
-// A file system on a partition of a disk that is neither removable nor
-// reached by USB or by the network.
+// A file system on a partition of a disk that stays: neither removable nor
+// reached by USB or by a network, nor made in memory.
 struct volume {
 	handle handle;
 	const struct node *path; // the firmware's; its last node is the hard drive
@@ -47,7 +47,7 @@ const struct hard_drive *hard_drive_of(const struct node *);
 int has_prefix(const struct node *path, const struct node *prefix);
 int same_path(const struct node *, const struct node *);
 int same_drive(const struct hard_drive *, const struct hard_drive *);
-int is_remote_or_usb(const struct node *);
+int is_transient(const struct node *);
 const struct node *join_nodes(const struct node *base, const struct node *rest);
 const struct node *join_file(const struct node *base, const char16 *name);
 

@@ -70,8 +70,13 @@ int same_drive(const struct hard_drive *a, const struct hard_drive *b) {
 		a->partition == b->partition && same_bytes(a->signature, b->signature, sizeof a->signature);
 }
 
-int is_remote_or_usb(const struct node *path) {
+// is_transient is true for a disk reached by USB or by a network, or made in
+// memory from a downloaded image. Firmware may call any of them fixed.
+int is_transient(const struct node *path) {
 	for (const struct node *n = path; !is_end(n); n = next_node(n)) {
+		if (is(n, PATH_MEDIA, MEDIA_RAM_DISK)) {
+			return 1;
+		}
 		if (n->type != PATH_MESSAGING) {
 			continue;
 		}

@@ -38,7 +38,7 @@ static void add_volume(struct volumes *v, handle h) {
 	if (v->count == MAX_VOLUMES || path == NULL || !ends_in_hard_drive(path)) {
 		return;
 	}
-	if (is_remote_or_usb(path) || !is_fixed(h)) {
+	if (is_transient(path) || !is_fixed(h)) {
 		return;
 	}
 	v->at[v->count++] = (struct volume){h, path, is_system_partition(h)};
