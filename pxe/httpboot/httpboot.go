@@ -1,0 +1,250 @@
+// Package httpboot is the HTTP server of the boot plane: it serves the loaders,
+// and whatever handlers its caller mounts, to firmware, iPXE, kernels and BMCs.
+//
+// It never redirects, because much firmware does not follow; it cleans paths
+// itself instead. It has no users, no sessions and no people's routes. It does
+// not decide who is served; a [pxe.Decider] does, for every mount that says so.
+//
+// Start at [Server.Run], [Mount] and Server.ServeHTTP.
+package httpboot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+
+	"github.com/muster-boot/muster/pxe"
+)
+
+// Limits of every connection. There is none on how long an answer may take:
+// a BMC reads an image for many minutes. A reader that acknowledges nothing for
+// stalled is given up by the kernel instead.
+const (
+	headerTime = 15 * time.Second
+	bodyTime   = time.Minute
+	idleTime   = 2 * time.Minute
+	stalled    = 5 * time.Minute
+	headerSize = 16 << 10
+	bodySize   = 16 << 20
+	stopTime   = 5 * time.Second
+)
+
+// Files gives the loaders by name; ipxe.Loaders is one. Safe for concurrent use.
+type Files interface {
+	File(name string) ([]byte, bool)
+}
+
+// Owners tells whose address a client's is; *lease.Book is one.
+type Owners interface {
+	MACOf(netip.Addr) (net.HardwareAddr, bool)
+}
+
+// Mount is a handler for every path below a prefix.
+type Mount struct {
+	// Prefix is a clean path such as "/boot"; it takes "/boot" and "/boot/...".
+	Prefix string
+	// Handler gets the request with its full, cleaned path. Bodies it reads end
+	// with an error after 16 MiB.
+	Handler http.Handler
+	// Ask has the Decider asked before: a client that has no lease from us, or
+	// that is not served, gets 404; the handler finds the client by [Asker].
+	Ask bool
+}
+
+// Endpoint is one address to serve on.
+type Endpoint struct {
+	Network string         // the name of the interface, for the Decider
+	Address netip.AddrPort // ours there; port 0 picks one
+}
+
+// Request is one served request, for a log.
+type Request struct {
+	Client  netip.AddrPort
+	Method  string
+	Path    string // cleaned
+	Status  int
+	Bytes   int64
+	Took    time.Duration
+	Stopped bool // the client went away before the end
+}
+
+// Options sets a server's limits and its hook. The zero value works.
+type Options struct {
+	Connections int           // at once; 1024 when zero
+	Served      func(Request) // called after each request, by several goroutines at once; may be nil
+	Now         func() time.Time
+}
+
+// Server serves the boot plane. Make it with [New].
+type Server struct {
+	endpoints []Endpoint
+	mounts    []Mount
+	owners    Owners
+	decider   pxe.Decider
+	opts      Options
+	log       zerolog.Logger
+	ready     chan struct{}
+	bound     []netip.AddrPort // valid once ready is closed
+}
+
+// New returns a server of files below /loader/ and of mounts, the first that
+// fits a path winning; it opens nothing until Run.
+func New(endpoints []Endpoint, files Files, mounts []Mount, owners Owners, d pxe.Decider, log zerolog.Logger, opts Options) *Server {
+	if opts.Connections == 0 {
+		opts.Connections = 1024
+	}
+	if opts.Served == nil {
+		opts.Served = func(Request) {}
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	loaders := Mount{Prefix: loaderPrefix, Handler: loaderHandler(files), Ask: true}
+	return &Server{
+		endpoints: endpoints, mounts: append([]Mount{loaders}, mounts...),
+		owners: owners, decider: d, opts: opts, log: log, ready: make(chan struct{}),
+	}
+}
+
+// Ready is closed when every endpoint is bound.
+func (s *Server) Ready() <-chan struct{} { return s.ready }
+
+// Bound returns the addresses served on, in the order of the endpoints. It
+// waits for Ready.
+func (s *Server) Bound() []netip.AddrPort {
+	<-s.ready
+	return s.bound
+}
+
+// Run binds every endpoint, serves until ctx ends, gives requests under way
+// five seconds more, and returns nil. Call it once.
+func (s *Server) Run(ctx context.Context) error {
+	listeners, err := s.bind(ctx)
+	if err != nil {
+		return err
+	}
+	close(s.ready)
+
+	var serving errgroup.Group
+	for i, l := range listeners {
+		server := s.server(s.endpoints[i], l)
+		serving.Go(func() error { return served(server.Serve(l)) })
+		serving.Go(func() error {
+			<-ctx.Done()
+			return stop(server)
+		})
+	}
+	<-ctx.Done()
+	return serving.Wait()
+}
+
+// bind opens every endpoint, or nothing.
+func (s *Server) bind(ctx context.Context) ([]*listener, error) {
+	var out []*listener
+	for _, e := range s.endpoints {
+		l, err := listen(ctx, e.Address, s.opts.Connections, s.log)
+		if err != nil {
+			for _, open := range out {
+				err = errors.Join(err, open.Close())
+			}
+			return nil, fmt.Errorf("serve boot files on %s: %w", e.Address, err)
+		}
+		out = append(out, l)
+		s.bound = append(s.bound, l.Addr().(*net.TCPAddr).AddrPort())
+	}
+	return out, nil
+}
+
+// server is the HTTP server of one endpoint.
+func (s *Server) server(e Endpoint, l *listener) *http.Server {
+	return &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: headerTime,
+		IdleTimeout:       idleTime,
+		MaxHeaderBytes:    headerSize,
+		ErrorLog:          log.New(s.log, "", 0),
+		ConnState:         l.state,
+		BaseContext: func(net.Listener) context.Context {
+			return context.WithValue(context.Background(), networkKey{}, e.Network)
+		},
+	}
+}
+
+// served drops the error that only says that the server was stopped.
+func served(err error) error {
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// stop lets requests end for a moment and then cuts them.
+func stop(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
+	defer cancel()
+	if err := server.Shutdown(ctx); err != nil {
+		return server.Close()
+	}
+	return nil
+}
+
+// listener accepts a bounded number of connections, as *net.TCPConn: anything
+// around it would cost sendfile.
+type listener struct {
+	*net.TCPListener
+	slots chan struct{}
+	log   zerolog.Logger
+}
+
+// listen binds one address.
+func listen(ctx context.Context, addr netip.AddrPort, connections int, log zerolog.Logger) (*listener, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", addr.String())
+	if err != nil {
+		return nil, err
+	}
+	return &listener{l.(*net.TCPListener), make(chan struct{}, connections), log}, nil
+}
+
+// Accept waits for a slot after the connection came, so that a closed listener
+// is noticed; the kernel's queue holds the rest.
+func (l *listener) Accept() (net.Conn, error) {
+	conn, err := l.AcceptTCP()
+	if err != nil {
+		return nil, err
+	}
+	l.slots <- struct{}{}
+	if err := giveUpStalled(conn); err != nil {
+		l.log.Warn().Err(err).Msg("a connection keeps the system's time limit")
+	}
+	return conn, nil
+}
+
+// state frees the slot of a connection that ended.
+func (l *listener) state(_ net.Conn, s http.ConnState) {
+	if s == http.StateClosed || s == http.StateHijacked {
+		<-l.slots
+	}
+}
+
+// giveUpStalled has the kernel end a connection whose peer acknowledges nothing
+// (TCP_USER_TIMEOUT, tcp(7)): a host that was switched off in mid-download.
+func giveUpStalled(conn *net.TCPConn) error {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var set error
+	err = raw.Control(func(fd uintptr) {
+		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(stalled.Milliseconds()))
+	})
+	return errors.Join(err, set)
+}
