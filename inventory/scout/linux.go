@@ -1,0 +1,63 @@
+package scout
+
+import (
+	"context"
+	"io/fs"
+	"net/http"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/inventory/inband"
+)
+
+// linux is the hands of a scout that is the first process of a host.
+type linux struct {
+	root     fs.FS
+	params   Params
+	network  *network
+	coldplug func()
+	client   *http.Client
+}
+
+// Look loads drivers of what has appeared since, and reads.
+func (l *linux) Look(_ context.Context, contents bool) inventory.Report {
+	l.coldplug()
+	kernel, err := kernelLog()
+	o := inband.Options{
+		Now:       time.Now(),
+		Boot:      l.params.Boot.String(),
+		Addresses: map[string]string{l.network.on.name: l.network.lease.address.Addr().String()},
+		Ports:     inband.KernelPorts{},
+		KernelLog: kernel,
+	}
+	if contents {
+		o.Contents = inband.BlockDevices{Dir: "/dev"}
+	}
+	r := inband.Read(l.root, o)
+	if err != nil {
+		r.Problems = append(r.Problems, err.Error())
+	}
+	return r
+}
+
+func (l *linux) Load(ctx context.Context, n inventory.Netboot, say func(string)) error {
+	b := netboot{client: l.client}
+	if mac := l.network.on.mac; mac != nil {
+		b.boot = bootif(mac)
+	}
+	return b.load(ctx, n, say)
+}
+
+func (l *linux) Unload() { unloadKernel() }
+
+func (l *linux) Jump() error     { return restart(unix.LINUX_REBOOT_CMD_KEXEC) }
+func (l *linux) Reboot() error   { return restart(unix.LINUX_REBOOT_CMD_RESTART) }
+func (l *linux) PowerOff() error { return restart(unix.LINUX_REBOOT_CMD_POWER_OFF) }
+
+func (l *linux) BootAgain() error { return bootAgain(efivarsDir) }
+
+func (l *linux) KeepAddress(ctx context.Context) error { return l.network.keep(ctx) }
+
+func (l *linux) SetClock(t time.Time) (bool, error) { return setClock(t) }
