@@ -1,0 +1,313 @@
+// Package engine works the hosts: it asks lifecycle for the next move of each,
+// commits it with its journal entry, and does the duty of the phase.
+//
+// It decides nothing about phases; lifecycle does. It opens no socket and knows
+// no image format; what it needs of other rooms are the small interfaces it
+// declares. Events only wake it early: every host is looked at again at its
+// deadline anyway, and any duty may run twice. Start at [Engine.Run], then
+// settle and step; plane.go has what scouts, installers and agents call.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/handoff"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
+	"github.com/muster-boot/muster/provisioner/store"
+)
+
+// Installer turns a host's intent into what its installer boots and reads.
+type Installer interface {
+	// Netboot is the kernel that starts h's installer, with absolute URLs.
+	Netboot(ctx context.Context, h provisioner.Host) (inventory.Netboot, error)
+	// UserData is the per-host configuration, with what the hand-off adds.
+	UserData(ctx context.Context, h provisioner.Host, carry map[string]any) ([]byte, error)
+	// Base is the absolute URL below which the routes of h's attempt lie.
+	Base(h provisioner.Host) string
+	// ScoutVersion is that of the discovery ramdisk hosts boot now; empty if unknown.
+	ScoutVersion() string
+}
+
+// Options of an engine; all are required unless said otherwise.
+type Options struct {
+	Store     *store.Store
+	Mirror    *store.Mirror
+	Installer Installer
+	Drivers   []handoff.Driver
+	Deadlines lifecycle.Deadlines
+	Holder    string // who holds the lease: unique to one server and kept over its restarts
+	Log       zerolog.Logger
+	Now       func() time.Time // nil means time.Now
+}
+
+// Sizes of the engine.
+const (
+	workers   = 4
+	maxSteps  = 16 // moves in one settling; more means that the table turns in a circle
+	leaseName = "engine"
+	leaseTTL  = 15 * time.Second
+	patrol    = time.Minute // every host is looked at this often, whatever events said
+)
+
+// Engine is the reconciler. Its methods are safe for concurrent use; they
+// answer with a Retry fault until Run holds the lease.
+type Engine struct {
+	Options
+	drivers map[string]handoff.Driver
+	queue   *queue
+	hosts   locks
+	newHost sync.Mutex // one sighting at a time makes a host
+
+	mu    sync.Mutex
+	lease *store.Lease
+}
+
+// New returns an engine that has done nothing yet.
+func New(o Options) *Engine {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	e := &Engine{Options: o, drivers: map[string]handoff.Driver{}, queue: newQueue()}
+	for _, d := range o.Drivers {
+		e.drivers[d.Name()] = d
+	}
+	return e
+}
+
+// Run takes the lease, then works hosts until ctx ends or the lease is lost.
+// It closes ready once commits are possible.
+func (e *Engine) Run(ctx context.Context, ready chan<- struct{}) error {
+	lease, err := e.Store.Acquire(ctx, leaseName, e.Holder, leaseTTL)
+	if err != nil {
+		return fmt.Errorf("take the engine's lease: %w", err)
+	}
+	e.setLease(lease)
+	close(ready)
+	defer e.release(lease)
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return e.keepLease(ctx, lease) })
+	g.Go(func() error { return e.watch(ctx) })
+	for range workers {
+		g.Go(func() error { return e.work(ctx) })
+	}
+	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+func (e *Engine) setLease(l *store.Lease) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.lease = l
+}
+
+func (e *Engine) guard() (*store.Lease, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lease == nil {
+		return nil, &provisioner.Fault{Kind: provisioner.Retry, Err: errors.New("muster is starting; ask again in a few seconds")}
+	}
+	return e.lease, nil
+}
+
+// release gives the lease back with a context of its own: the engine's has ended.
+func (e *Engine) release(l *store.Lease) {
+	e.setLease(nil)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := e.Store.Release(ctx, l); err != nil {
+		e.Log.Warn().Err(err).Msg("the engine's lease was not given back; it lapses by itself")
+	}
+}
+
+func (e *Engine) keepLease(ctx context.Context, l *store.Lease) error {
+	t := time.NewTicker(leaseTTL / 3)
+	defer t.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-t.C:
+			if err := e.Store.Renew(ctx, l); err != nil {
+				return fmt.Errorf("keep the engine's lease: %w", err)
+			}
+		}
+	}
+}
+
+// watch puts changed hosts on the queue, and all of them now and then.
+func (e *Engine) watch(ctx context.Context) error {
+	changed, stop := e.Mirror.Subscribe()
+	defer stop()
+	t := time.NewTicker(patrol)
+	defer t.Stop()
+	seen := uint64(0)
+	for {
+		hosts, upTo := e.Mirror.HostsSince(seen)
+		seen = upTo
+		e.wake(hosts)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-changed:
+		case <-t.C:
+			seen = 0
+		}
+	}
+}
+
+func (e *Engine) wake(hosts []provisioner.Host) {
+	for _, h := range hosts {
+		e.queue.add(h.ID, e.Now())
+	}
+}
+
+func (e *Engine) work(ctx context.Context) error {
+	for {
+		id, err := e.queue.next(ctx)
+		if err != nil {
+			return err
+		}
+		if _, err := e.settle(ctx, id); err != nil && ctx.Err() == nil && provisioner.KindOf(err) != provisioner.NotFound {
+			e.Log.Error().Err(err).Str("host", string(id)).Msg("host not worked; trying again")
+			e.queue.add(id, e.Now().Add(5*time.Second))
+		}
+	}
+}
+
+// settle moves a host until it stays where it is, and returns it there. A host
+// that was joined with another meanwhile is followed to that one.
+func (e *Engine) settle(ctx context.Context, id provisioner.HostID) (provisioner.Host, error) {
+	h, err := e.settleOne(ctx, id)
+	if provisioner.KindOf(err) != provisioner.NotFound {
+		return h, err
+	}
+	if err := e.Mirror.Sync(ctx); err != nil {
+		return h, err
+	}
+	if joined, ok := e.Mirror.Host(id); ok && joined.ID != id {
+		return e.settleOne(ctx, joined.ID)
+	}
+	return h, err
+}
+
+// settleOne works one host; one goroutine at a time does.
+func (e *Engine) settleOne(ctx context.Context, id provisioner.HostID) (provisioner.Host, error) {
+	unlock := e.hosts.lock(id)
+	defer unlock()
+	for range maxSteps {
+		h, err := e.Store.Host(ctx, id)
+		if err != nil {
+			return h, err
+		}
+		moved, again, err := e.step(ctx, h)
+		switch {
+		case errors.Is(err, store.ErrConflict):
+			continue
+		case err != nil:
+			return h, err
+		case !moved:
+			if !again.IsZero() {
+				e.queue.add(id, again)
+			}
+			return h, nil
+		}
+	}
+	return provisioner.Host{}, fmt.Errorf("host %s still moves after %d steps", id, maxSteps)
+}
+
+// step makes one move, or else does the phase's duty and says when to look again.
+func (e *Engine) step(ctx context.Context, h provisioner.Host) (moved bool, again time.Time, err error) {
+	if moved, err := e.recognise(ctx, h); moved || err != nil {
+		return moved, time.Time{}, err
+	}
+	now := e.Now()
+	if m, ok := lifecycle.Next(h, now); ok {
+		return true, time.Time{}, e.commitMove(ctx, h, m, now)
+	}
+	if h.Status.Phase == provisioner.Installed {
+		return e.confirm(ctx, h)
+	}
+	return false, h.Status.Deadline, nil
+}
+
+func (e *Engine) commitMove(ctx context.Context, h provisioner.Host, m lifecycle.Move, now time.Time) error {
+	guard, err := e.guard()
+	if err != nil {
+		return err
+	}
+	mint := lifecycle.Mint{
+		Attempt: provisioner.AttemptID(newID("a")),
+		Token:   newSecret(),
+		Key:     newSecret(),
+	}
+	h = lifecycle.Apply(h, m, now, e.Deadlines, mint)
+	err = e.Store.Commit(ctx, store.Change{
+		Put:     []provisioner.Host{h},
+		Entries: []provisioner.Entry{e.entry(h, provisioner.EntryMove, "engine", string(m.From)+" -> "+string(m.To)+": "+m.Why)},
+		Guard:   guard,
+	})
+	if err == nil {
+		e.Log.Info().Str("host", string(h.ID)).Str("phase", string(m.To)).Str("attempt", string(h.Status.Attempt.ID)).
+			Str("why", m.Why).Msg("host moved")
+	}
+	return err
+}
+
+// confirm is the duty of an installed host: look for the proof of registration.
+func (e *Engine) confirm(ctx context.Context, h provisioner.Host) (moved bool, again time.Time, err error) {
+	d, ok := e.drivers[h.Intent.Handoff]
+	if !ok {
+		return false, h.Status.Deadline, &provisioner.Fault{Kind: provisioner.Operator,
+			Err: fmt.Errorf("order %s names the hand-off %q, which this muster does not have", h.Intent.Order, h.Intent.Handoff)}
+	}
+	res, err := d.Confirm(ctx, h)
+	switch {
+	case err != nil:
+		return false, time.Time{}, fmt.Errorf("confirm hand-off %s: %w", d.Name(), err)
+	case res.Receipt != nil:
+		_, err = e.observe(ctx, h.ID, d.Name(), func(h *provisioner.Host) (string, error) {
+			h.Facts.Receipt = res.Receipt
+			return "Receipt: " + res.Receipt.Proof + ".", nil
+		})
+		return err == nil, time.Time{}, err
+	case res.Ask != "":
+		e.Log.Warn().Str("host", string(h.ID)).Msg(res.Ask)
+		return false, h.Status.Deadline, nil
+	}
+	return false, earlier(e.Now().Add(res.Again), h.Status.Deadline), nil
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.IsZero() || a.Before(b) {
+		return a
+	}
+	return b
+}
+
+// observe writes facts of one host. note returns the journal's sentence; an
+// empty one means that the fact is not worth a line, an error that nothing is
+// written.
+func (e *Engine) observe(ctx context.Context, id provisioner.HostID, by string, note func(*provisioner.Host) (string, error)) (provisioner.Host, error) {
+	return e.Store.Change(ctx, id, func(h *provisioner.Host) ([]provisioner.Entry, error) {
+		text, err := note(h)
+		if err != nil || text == "" {
+			return nil, err
+		}
+		return []provisioner.Entry{e.entry(*h, provisioner.EntryFact, by, text)}, nil
+	})
+}
+
+func (e *Engine) entry(h provisioner.Host, kind provisioner.EntryKind, by, text string) provisioner.Entry {
+	return provisioner.Entry{Host: h.ID, At: e.Now(), Kind: kind, Phase: h.Status.Phase, Attempt: h.Status.Attempt.ID, Text: text, By: by}
+}

@@ -1,0 +1,228 @@
+package engine
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/provisioner"
+)
+
+// installed brings the listed host h-1 to the point where its installer wrote
+// the disk, and returns the attempt.
+func installed(t *testing.T, s *site) provisioner.AttemptID {
+	t.Helper()
+	s.see(t, mac1)
+	ins := s.ask(t, hostID, report("SN-1", mac1))
+	if ins.Do != inventory.Install || ins.Netboot == nil {
+		t.Fatalf("the scout is told %+v", ins)
+	}
+	a := provisioner.AttemptID(ins.Attempt)
+	s.sync(t)
+	for _, stage := range []string{provisioner.StageWriting, provisioner.StageWritten} {
+		if err := s.Step(t.Context(), a, stage, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return a
+}
+
+func TestAHostIsRegisteredByTwoCallsOfTwoPrograms(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{Serial: "SN-1", MACs: []string{mac1}})
+	a := installed(t, s)
+	if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+		t.Fatal(err)
+	}
+	if p := s.host(t, hostID).Status.Phase; p != provisioner.Installed {
+		t.Fatalf("after the boot call-home the host is %s", p)
+	}
+	receipt, err := s.Register(t.Context(), a, "192.0.2.50", map[string]string{"serial": "SN-1", "agent": "agent/1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := s.Register(t.Context(), a, "192.0.2.50", map[string]string{"serial": "SN-1", "agent": "agent/1"})
+	if err != nil || again != receipt {
+		t.Errorf("asked again: %+v, %v; want %+v", again, err, receipt)
+	}
+	if h := s.host(t, hostID); h.Status.Phase != provisioner.Registered || h.Facts.Receipt.Driver != "callhome" {
+		t.Errorf("the host is %s with receipt %+v", h.Status.Phase, h.Facts.Receipt)
+	}
+	s.checkJournal(t, hostID)
+}
+
+func TestOnlyTheBootCallHomeEndsFailedAndSaysWhatWasAwaited(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	a := installed(t, s)
+	if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+		t.Fatal(err)
+	}
+	s.clock.advance(16 * time.Minute)
+	h, err := s.settle(t.Context(), hostID)
+	if err != nil || h.Status.Phase != provisioner.Failed || !strings.Contains(h.Status.Why, "the registration of the agent") {
+		t.Errorf("%s: %q, %v", h.Status.Phase, h.Status.Why, err)
+	}
+}
+
+func TestAnAgentOfAnotherMachineGetsNoReceipt(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	a := installed(t, s)
+	_, err := s.Register(t.Context(), a, "192.0.2.50", map[string]string{"serial": "SN-2"})
+	if provisioner.KindOf(err) != provisioner.Conflict {
+		t.Errorf("registered with another machine's serial: %v", err)
+	}
+}
+
+func TestMessagesOfAnOldAttemptChangeNothing(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	old := installed(t, s)
+	s.clock.advance(31 * time.Minute)
+	if _, err := s.settle(t.Context(), hostID); err != nil {
+		t.Fatal(err)
+	}
+	ask := func(h *provisioner.Host) ([]provisioner.Entry, error) {
+		h.Intent.Requests.Retry++
+		return nil, nil
+	}
+	if _, err := s.Store.Change(t.Context(), hostID, ask); err != nil {
+		t.Fatal(err)
+	}
+	s.sync(t)
+	s.see(t, mac1)
+	s.ask(t, hostID, report("SN-1", mac1))
+	before := s.host(t, hostID)
+	if before.Status.Attempt.ID == old {
+		t.Fatal("the retry has no attempt of its own")
+	}
+	for name, err := range map[string]error{
+		"booted":  s.Booted(t.Context(), old, "192.0.2.50"),
+		"writing": s.Step(t.Context(), old, provisioner.StageWriting, ""),
+	} {
+		if provisioner.KindOf(err) != provisioner.Gone {
+			t.Errorf("%s of the old attempt: %v", name, err)
+		}
+	}
+	if _, err := s.Register(t.Context(), old, "192.0.2.50", nil); provisioner.KindOf(err) != provisioner.Gone {
+		t.Errorf("registration of the old attempt: %v", err)
+	}
+	if body, err := s.UserData(t.Context(), old); err != nil || string(body) != inertUserData {
+		t.Errorf("configuration of the old attempt: %q, %v", body, err)
+	}
+	if after := s.host(t, hostID); after.Revision != before.Revision {
+		t.Error("the old attempt changed the host")
+	}
+}
+
+func TestWritingIsRefusedToAnAttemptThatEnded(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	s.see(t, mac1)
+	a := provisioner.AttemptID(s.ask(t, hostID, report("SN-1", mac1)).Attempt)
+	s.clock.advance(31 * time.Minute)
+	if _, err := s.settle(t.Context(), hostID); err != nil {
+		t.Fatal(err)
+	}
+	s.sync(t)
+	if err := s.Step(t.Context(), a, provisioner.StageWriting, ""); provisioner.KindOf(err) != provisioner.Gone {
+		t.Errorf("an installer nobody waits for may write: %v", err)
+	}
+}
+
+func TestADiskThatWeBeganToWriteIsNotForeignToTheNextAttempt(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	s.see(t, mac1)
+	a := provisioner.AttemptID(s.ask(t, hostID, report("SN-1", mac1)).Attempt)
+	s.sync(t)
+	if err := s.Step(t.Context(), a, provisioner.StageWriting, ""); err != nil {
+		t.Fatal(err)
+	}
+	s.clock.advance(31 * time.Minute)
+	if _, err := s.settle(t.Context(), hostID); err != nil {
+		t.Fatal(err)
+	}
+	s.see(t, mac1) // switched on again
+	half := report("SN-1", mac1)
+	half.Disks[0].Signatures = []string{"gpt"}
+	if ins := s.ask(t, hostID, half); ins.Do != inventory.Install {
+		t.Errorf("the scout is told %s: %s", ins.Do, ins.Say)
+	}
+	if entries := s.checkJournal(t, hostID); len(entries) < 8 {
+		t.Errorf("journal has only %d entries", len(entries))
+	}
+}
+
+func TestAHostListedBySerialIsRecognisedByItsReport(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{Serial: "SN-9", Name: "edge-9"})
+	h, err := s.See(t.Context(), Seen{MAC: "52:54:00:00:00:09", Network: "br1", Netboot: true, Discover: true})
+	if err != nil || h.Status.Phase != provisioner.Discovered || h.ID == hostID {
+		t.Fatalf("seen: %s %s, %v", h.ID, h.Status.Phase, err)
+	}
+	s.sync(t)
+	ins := s.ask(t, h.ID, report("SN-8", "52:54:00:00:00:09"))
+	if ins.Do != inventory.Wait || !strings.Contains(ins.Say, "approve") {
+		t.Fatalf("a serial in no manifest: told %s: %s", ins.Do, ins.Say)
+	}
+	if got := s.host(t, hostID).Status.Phase; got != provisioner.Expected {
+		t.Fatalf("the listed host is %s", got)
+	}
+
+	other, err := s.See(t.Context(), Seen{MAC: "52:54:00:00:00:0a", Network: "br1", Netboot: true, Discover: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sync(t)
+	key := other.Status.Key
+	ins = s.ask(t, other.ID, report("sn-9", "52:54:00:00:00:0a"))
+	if ins.Do != inventory.Install {
+		t.Fatalf("told %s: %s", ins.Do, ins.Say)
+	}
+	joined := s.host(t, hostID)
+	if joined.Status.Key != key || joined.Intent.Row.Name != "edge-9" || joined.Facts.Sighting == nil {
+		t.Errorf("the listed host did not take over what was seen: %+v", joined)
+	}
+	if by, ok := s.Mirror.Host(other.ID); !ok || by.ID != hostID {
+		t.Error("a scout that runs with the old id finds nothing")
+	}
+	s.checkJournal(t, hostID)
+}
+
+func TestTwoHostsWithOneSerialAreBothQuarantined(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, "h-1", provisioner.Row{MACs: []string{mac1}})
+	s.list(t, "h-2", provisioner.Row{MACs: []string{"52:54:00:00:00:02"}})
+	s.see(t, mac1)
+	s.ask(t, "h-1", report("SN-1", mac1))
+	s.see(t, "52:54:00:00:00:02")
+	ins := s.ask(t, "h-2", report("SN-1", "52:54:00:00:00:02"))
+	if ins.Do != inventory.Wait || !strings.Contains(ins.Say, "SN-1") {
+		t.Errorf("second host told %s: %s", ins.Do, ins.Say)
+	}
+	if _, err := s.settle(t.Context(), "h-1"); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []provisioner.HostID{"h-1", "h-2"} {
+		if h := s.host(t, id); h.Status.Phase != provisioner.Quarantined || !strings.Contains(h.Status.Why, "SN-1") {
+			t.Errorf("%s is %s: %s", id, h.Status.Phase, h.Status.Why)
+		}
+	}
+}
+
+func TestAnOldScoutIsToldOnceToRebootIntoTheNewOne(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	s.see(t, mac1)
+	first, err := s.Instruction(t.Context(), hostID, "v0", "192.0.2.50")
+	if err != nil || first.Do != inventory.Reboot || !strings.Contains(first.Say, "v0") {
+		t.Fatalf("told %+v, %v", first, err)
+	}
+	second, err := s.Instruction(t.Context(), hostID, "v0", "192.0.2.50")
+	if err != nil || second.Do == inventory.Reboot {
+		t.Errorf("a ramdisk that carries the old scout makes the host reboot for ever: %+v, %v", second, err)
+	}
+}

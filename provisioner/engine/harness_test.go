@@ -1,0 +1,210 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/inventory/profile"
+	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/handoff"
+	"github.com/muster-boot/muster/provisioner/handoff/callhome"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
+	"github.com/muster-boot/muster/provisioner/store"
+	"github.com/muster-boot/muster/provisioner/store/boltstore"
+)
+
+const (
+	mac1   = "52:54:00:00:00:01"
+	hostID = provisioner.HostID("h-1")
+)
+
+// clock is a time that only a test moves.
+type clock struct {
+	mu sync.Mutex
+	at time.Time
+}
+
+func (c *clock) now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.at
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.at = c.at.Add(d)
+}
+
+// installer is the least that an engine can install with.
+type installer struct{ scout string }
+
+func (installer) Netboot(_ context.Context, h provisioner.Host) (inventory.Netboot, error) {
+	return inventory.Netboot{Kernel: "http://192.0.2.1/kernel", Cmdline: "attempt=" + string(h.Status.Attempt.ID)}, nil
+}
+
+func (installer) UserData(_ context.Context, h provisioner.Host, _ map[string]any) ([]byte, error) {
+	return []byte("#cloud-config\ndevice: " + h.Status.Attempt.Disk + "\n"), nil
+}
+
+func (installer) Base(h provisioner.Host) string {
+	return "http://192.0.2.1/a/" + string(h.Status.Attempt.ID)
+}
+func (i installer) ScoutVersion() string { return i.scout }
+
+// site is a store with an engine at work in it.
+type site struct {
+	*Engine
+	kv    store.Engine
+	clock *clock
+	stop  func()
+}
+
+// open starts an engine over kv and waits until it answers. It is stopped with
+// the test, or by stop.
+func open(t *testing.T, kv store.Engine, c *clock) *site {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	s := store.New(kv, c.now)
+	m := store.NewMirror(s)
+	e := New(Options{
+		Store: s, Mirror: m, Installer: installer{scout: "v1"}, Drivers: []handoff.Driver{callhome.Driver{}},
+		Deadlines: lifecycle.Deadlines{Discover: 10 * time.Minute, Verify: 10 * time.Minute, Install: 30 * time.Minute, Register: 15 * time.Minute},
+		Holder:    "test", Log: zerolog.Nop(), Now: c.now,
+	})
+	var running sync.WaitGroup
+	ready := make(chan struct{})
+	running.Go(func() { _ = m.Run(ctx) })
+	running.Go(func() {
+		select {
+		case <-m.Ready():
+			_ = e.Run(ctx, ready)
+		case <-ctx.Done():
+		}
+	})
+	st := &site{Engine: e, kv: kv, clock: c, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
+	t.Cleanup(st.stop)
+	select {
+	case <-ready:
+	case <-time.After(20 * time.Second):
+		t.Fatal("the engine never took its lease")
+	}
+	return st
+}
+
+func bolt(t *testing.T) store.Engine {
+	t.Helper()
+	kv, err := boltstore.Open(t.Context(), t.TempDir(), boltstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = kv.Close() })
+	return kv
+}
+
+func newClock() *clock { return &clock{at: time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)} }
+
+// list puts a host of a started order into the store.
+func (s *site) list(t *testing.T, id provisioner.HostID, row provisioner.Row) {
+	t.Helper()
+	rules, ok := profile.Builtin("edge-minimum")
+	if !ok {
+		t.Fatal("no profile edge-minimum")
+	}
+	h := provisioner.Host{
+		ID: id, Created: s.clock.now(),
+		Intent: provisioner.Intent{Order: "o1", Row: row, Rules: rules, Image: "sha256:1", Handoff: "callhome", Started: true},
+		Status: provisioner.Status{Phase: provisioner.Expected, Since: s.clock.now(), Why: "Listed in order o1, not seen yet."},
+	}
+	if err := s.Store.Commit(t.Context(), store.Change{Put: []provisioner.Host{h}}); err != nil {
+		t.Fatal(err)
+	}
+	s.sync(t)
+}
+
+func (s *site) sync(t *testing.T) {
+	t.Helper()
+	if err := s.Mirror.Sync(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (s *site) host(t *testing.T, id provisioner.HostID) provisioner.Host {
+	t.Helper()
+	s.sync(t)
+	h, ok := s.Mirror.Host(id)
+	if !ok {
+		t.Fatalf("there is no host %s", id)
+	}
+	return h
+}
+
+func (s *site) see(t *testing.T, mac string) provisioner.Host {
+	t.Helper()
+	s.clock.advance(time.Second)
+	h, err := s.See(t.Context(), Seen{MAC: mac, Network: "br0", Boot: provisioner.BootBIOS, Netboot: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.sync(t)
+	return h
+}
+
+// ask is the scout's question; it acts on look and verify as a scout does.
+func (s *site) ask(t *testing.T, id provisioner.HostID, r inventory.Report) inventory.Instruction {
+	t.Helper()
+	for range 4 {
+		s.clock.advance(time.Second)
+		id = s.host(t, id).ID // as the API finds it by the id in the scout's URL
+		ins, err := s.Instruction(t.Context(), id, "v1", "192.0.2.50")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if ins.Do != inventory.Look && ins.Do != inventory.Verify {
+			return ins
+		}
+		if err := s.Report(t.Context(), id, provisioner.AttemptID(ins.Attempt), r); err != nil {
+			t.Fatal(err)
+		}
+		s.sync(t)
+	}
+	t.Fatal("the scout is asked for reports for ever")
+	return inventory.Instruction{}
+}
+
+func report(serial, mac string) inventory.Report {
+	no, yes := false, true
+	return inventory.Report{
+		Witness: inventory.Scout, Version: "v1",
+		System: inventory.System{Serial: serial},
+		CPUs:   []inventory.CPU{{Slot: "CPU 0", Cores: 2, Threads: 2}},
+		DIMMs:  []inventory.DIMM{{Slot: "DIMM 0", Size: 8 << 30}},
+		Memory: 7800 << 20,
+		Disks: []inventory.Disk{{Name: "nvme0n1", ByID: []string{"nvme-QEMU_" + serial}, Serial: "D-" + serial, Transport: "nvme",
+			Size: 100_000_000_000, Rotational: &no, Signatures: []string{}}},
+		NICs: []inventory.NIC{{Name: "eth0", MAC: mac, Link: &yes, SpeedMbps: 1000}},
+	}
+}
+
+// checkJournal holds that the journal is numbered from 1 without gap or double.
+func (s *site) checkJournal(t *testing.T, id provisioner.HostID) []provisioner.Entry {
+	t.Helper()
+	entries, err := s.Store.Journal(t.Context(), id, 0, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range entries {
+		if e.Seq != uint64(i)+1 {
+			t.Errorf("journal entry %d has number %d", i+1, e.Seq)
+		}
+	}
+	if n := s.host(t, id).Entries; n != uint64(len(entries)) {
+		t.Errorf("the host counts %d entries, the journal has %d", n, len(entries))
+	}
+	return entries
+}

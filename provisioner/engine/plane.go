@@ -1,0 +1,322 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
+)
+
+// What scouts, installers and agents call. The caller has already checked
+// their tokens; here it is only asked whether the call belongs to the present
+// attempt: a late message of an old one changes nothing.
+
+// contactEvery bounds how often "still there" is written down.
+const contactEvery = 10 * time.Second
+
+// maxStepFacts bounds the steps kept per host; older ones stay in the journal.
+const maxStepFacts = 64
+
+// inertUserData is what a configuration URL answers once its attempt is over.
+const inertUserData = "#cloud-config\n{}\n"
+
+// Time is the server's clock.
+func (e *Engine) Time(context.Context) time.Time { return e.Now() }
+
+// Instruction says what a scout of the given version is to do next.
+func (e *Engine) Instruction(ctx context.Context, id provisioner.HostID, version, remote string) (inventory.Instruction, error) {
+	if err := e.noteScout(ctx, id, version, remote); err != nil {
+		return inventory.Instruction{}, err
+	}
+	h, err := e.settle(ctx, id)
+	if err != nil {
+		return inventory.Instruction{}, err
+	}
+	if newer := e.Installer.ScoutVersion(); e.outdated(h, version, newer) {
+		return e.replaceScout(ctx, h, version, newer)
+	}
+	ins := lifecycle.InstructionFor(h)
+	if ins.Do == inventory.Install {
+		n, err := e.Installer.Netboot(ctx, h)
+		if err != nil {
+			return inventory.Instruction{}, fmt.Errorf("prepare the installer of %s: %w", h.ID, err)
+		}
+		ins.Netboot = &n
+	}
+	return ins, nil
+}
+
+func (e *Engine) noteScout(ctx context.Context, id provisioner.HostID, version, remote string) error {
+	now := e.Now()
+	_, err := e.observe(ctx, id, "scout", func(h *provisioner.Host) (string, error) {
+		was := h.Facts.Scout
+		fresh := was != nil && now.Sub(was.Last) < contactEvery && !was.Last.Before(h.Status.Since) && was.Version == version
+		if fresh {
+			return "", nil
+		}
+		h.Facts.Scout = &provisioner.Contact{Version: version, Last: now, Address: remote}
+		if was != nil && !was.Last.Before(h.Status.Since) {
+			return "", nil
+		}
+		return fmt.Sprintf("The scout (version %s) is running at %s and asks what to do.", version, remote), nil
+	})
+	return err
+}
+
+// stageOutdated marks that a scout was told once to reboot into the newer one;
+// a ramdisk that still carries the old one must not make a host reboot for ever.
+const stageOutdated = "scout-outdated"
+
+func (e *Engine) outdated(h provisioner.Host, version, newer string) bool {
+	return newer != "" && version != newer && h.Status.Phase != provisioner.Installing && !stepSeen(h, stageOutdated)
+}
+
+func (e *Engine) replaceScout(ctx context.Context, h provisioner.Host, version, newer string) (inventory.Instruction, error) {
+	say := fmt.Sprintf("This scout is version %s, the discovery ramdisk has %s: rebooting into that one.", version, newer)
+	if err := e.addStep(ctx, h.ID, provisioner.Step{Attempt: h.Status.Attempt.ID, Stage: stageOutdated, Detail: say}, "engine"); err != nil {
+		return inventory.Instruction{}, err
+	}
+	return inventory.Instruction{Do: inventory.Reboot, Attempt: string(h.Status.Attempt.ID), Say: say}, nil
+}
+
+// Report takes a scout's report for one attempt.
+func (e *Engine) Report(ctx context.Context, id provisioner.HostID, attempt provisioner.AttemptID, r inventory.Report) error {
+	_, err := e.observe(ctx, id, "scout", func(h *provisioner.Host) (string, error) {
+		if err := current(*h, attempt); err != nil {
+			return "", err
+		}
+		if h.Facts.Report != nil && h.Facts.Report.Attempt == attempt {
+			return "", nil // the answer was lost and the scout sent it again
+		}
+		h.Facts.Report = &provisioner.Report{Attempt: attempt, Received: e.Now(), Report: r}
+		return reportLine(r), nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = e.settle(ctx, id)
+	return err
+}
+
+func reportLine(r inventory.Report) string {
+	return fmt.Sprintf("The scout reported %s %s, serial %s: %d CPUs, %d DIMM slots, %d disks, %d NICs.",
+		r.System.Manufacturer, r.System.Product, r.System.Serial, len(r.CPUs), len(r.DIMMs), len(r.Disks), len(r.NICs))
+}
+
+// Progress takes one line of progress from a scout.
+func (e *Engine) Progress(ctx context.Context, id provisioner.HostID, s inventory.Step) error {
+	return e.addStep(ctx, id, provisioner.Step{Attempt: provisioner.AttemptID(s.Attempt), Stage: s.Stage, Detail: s.Detail}, "scout")
+}
+
+// Step takes a stage that an installer reached. The stage "writing" is asked
+// before the first destructive act and is refused when the attempt may not
+// (any longer) install, so that an installer nobody waits for writes nothing.
+func (e *Engine) Step(ctx context.Context, attempt provisioner.AttemptID, stage, detail string) error {
+	id, err := e.hostOf(attempt)
+	if err != nil {
+		return err
+	}
+	if err := e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: stage, Detail: detail}, "installer"); err != nil {
+		return err
+	}
+	_, err = e.settle(ctx, id)
+	return err
+}
+
+// Fetched notes that a file of an attempt was asked for by the host.
+func (e *Engine) Fetched(ctx context.Context, attempt provisioner.AttemptID, stage string) error {
+	id, err := e.hostOf(attempt)
+	if err != nil {
+		return err
+	}
+	return e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: stage}, "boot plane")
+}
+
+// addStep records a stage once per attempt; said again it changes nothing.
+func (e *Engine) addStep(ctx context.Context, id provisioner.HostID, s provisioner.Step, by string) error {
+	s.At = e.Now()
+	_, err := e.observe(ctx, id, by, func(h *provisioner.Host) (string, error) {
+		if err := mayStep(*h, s); err != nil || stepSeen(*h, s.Stage) {
+			return "", err
+		}
+		if s.Stage == provisioner.StageWriting {
+			h.Facts.Writes = append(h.Facts.Writes, provisioner.Write{Attempt: s.Attempt, Serial: diskSerial(*h), At: s.At})
+		}
+		h.Facts.Steps = keepSteps(h.Facts.Steps, s)
+		return stepLine(s), nil
+	})
+	return err
+}
+
+func mayStep(h provisioner.Host, s provisioner.Step) error {
+	if err := current(h, s.Attempt); err != nil {
+		return err
+	}
+	if s.Stage == provisioner.StageWriting && h.Status.Phase != provisioner.Installing {
+		return &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf(
+			"host %s is %s, not installing: nothing may be written to its disk", h.ID, h.Status.Phase)}
+	}
+	return nil
+}
+
+func stepSeen(h provisioner.Host, stage string) bool {
+	for _, s := range h.Facts.Steps {
+		if s.Attempt == h.Status.Attempt.ID && s.Stage == stage {
+			return true
+		}
+	}
+	return false
+}
+
+func keepSteps(steps []provisioner.Step, s provisioner.Step) []provisioner.Step {
+	kept := append(append([]provisioner.Step(nil), steps...), s)
+	if len(kept) > maxStepFacts {
+		kept = kept[len(kept)-maxStepFacts:]
+	}
+	return kept
+}
+
+func stepLine(s provisioner.Step) string {
+	if s.Detail == "" {
+		return "Stage " + s.Stage + "."
+	}
+	return "Stage " + s.Stage + ": " + s.Detail
+}
+
+// diskSerial is the serial of the disk the present attempt installs to.
+func diskSerial(h provisioner.Host) string {
+	if h.Facts.Report == nil {
+		return ""
+	}
+	for _, d := range h.Facts.Report.Report.Disks {
+		for _, name := range d.ByID {
+			if "/dev/disk/by-id/"+name == h.Status.Attempt.Disk {
+				return d.Serial
+			}
+		}
+	}
+	return ""
+}
+
+// UserData is the configuration of an attempt. It may be asked for several
+// times a boot; when the attempt is over it is inert.
+func (e *Engine) UserData(ctx context.Context, attempt provisioner.AttemptID) ([]byte, error) {
+	id, err := e.hostOf(attempt)
+	if provisioner.KindOf(err) == provisioner.Gone {
+		return []byte(inertUserData), nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	h, err := e.Store.Host(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if !configOpen(h, attempt) {
+		return []byte(inertUserData), nil
+	}
+	d, ok := e.drivers[h.Intent.Handoff]
+	if !ok {
+		return nil, &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf("this muster has no hand-off %q", h.Intent.Handoff)}
+	}
+	carry, err := d.Prepare(ctx, h, e.Installer.Base(h))
+	if err != nil {
+		return nil, fmt.Errorf("prepare hand-off %s: %w", d.Name(), err)
+	}
+	body, err := e.Installer.UserData(ctx, h, carry)
+	if err != nil {
+		return nil, fmt.Errorf("render user-data of %s: %w", h.ID, err)
+	}
+	return body, e.Fetched(ctx, attempt, provisioner.StageConfig)
+}
+
+// configOpen is the window in which an attempt's configuration is given out:
+// from its start until the host is registered or tries something else.
+func configOpen(h provisioner.Host, attempt provisioner.AttemptID) bool {
+	if h.Status.Attempt.ID != attempt {
+		return false
+	}
+	switch h.Status.Phase {
+	case provisioner.Installing, provisioner.Installed:
+		return true
+	case provisioner.Failed:
+		return lifecycle.BootFor(h) == provisioner.BootLocalDisk
+	case provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Verifying,
+		provisioner.Ready, provisioner.Registered, provisioner.Quarantined:
+	}
+	return false
+}
+
+// Booted takes the boot call-home of an installed system.
+func (e *Engine) Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) error {
+	id, err := e.hostOf(attempt)
+	if err != nil {
+		return err
+	}
+	_, err = e.observe(ctx, id, "installed system", func(h *provisioner.Host) (string, error) {
+		if err := current(*h, attempt); err != nil {
+			return "", err
+		}
+		if b := h.Facts.Booted; b != nil && b.Attempt == attempt {
+			return "", nil
+		}
+		h.Facts.Booted = &provisioner.CallHome{Attempt: attempt, At: e.Now(), Address: remote}
+		return "The installed system booted from its disk and called home from " + remote + ".", nil
+	})
+	if err != nil {
+		return err
+	}
+	_, err = e.settle(ctx, id)
+	return err
+}
+
+// Register takes an agent's registration and returns its receipt. Asked again
+// with the same attempt it returns the same receipt.
+func (e *Engine) Register(ctx context.Context, attempt provisioner.AttemptID, remote string, claims map[string]string) (provisioner.Receipt, error) {
+	id, err := e.hostOf(attempt)
+	if err != nil {
+		return provisioner.Receipt{}, err
+	}
+	_, err = e.observe(ctx, id, "agent", func(h *provisioner.Host) (string, error) {
+		if err := current(*h, attempt); err != nil {
+			return "", err
+		}
+		if r := h.Facts.Receipt; r != nil && r.Attempt == attempt {
+			return "", nil
+		}
+		h.Facts.Registration = &provisioner.Registration{Attempt: attempt, At: e.Now(), Address: remote, Claims: claims}
+		return fmt.Sprintf("The agent (%s) asked to be registered from %s.", claims["agent"], remote), nil
+	})
+	if err != nil {
+		return provisioner.Receipt{}, err
+	}
+	h, err := e.settle(ctx, id)
+	if err != nil {
+		return provisioner.Receipt{}, err
+	}
+	if r := h.Facts.Receipt; r != nil && r.Attempt == attempt {
+		return *r, nil
+	}
+	return provisioner.Receipt{}, &provisioner.Fault{Kind: provisioner.Conflict,
+		Err: fmt.Errorf("host %s is not registered: %s", id, h.Status.Why)}
+}
+
+// current says whether attempt is the present one of h.
+func current(h provisioner.Host, attempt provisioner.AttemptID) error {
+	if attempt != "" && h.Status.Attempt.ID == attempt {
+		return nil
+	}
+	return &provisioner.Fault{Kind: provisioner.Gone,
+		Err: fmt.Errorf("attempt %s of host %s is over; nothing that it says counts", attempt, h.ID)}
+}
+
+func (e *Engine) hostOf(attempt provisioner.AttemptID) (provisioner.HostID, error) {
+	h, ok := e.Mirror.ByAttempt(attempt)
+	if !ok {
+		return "", &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf("no host is at attempt %s", attempt)}
+	}
+	return h.ID, nil
+}

@@ -1,0 +1,107 @@
+package engine
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/muster-boot/muster/provisioner"
+)
+
+// queue holds each host at most once, with the time it is due. A host added
+// again keeps the earlier time. The zero value is not ready; use newQueue.
+type queue struct {
+	mu   sync.Mutex
+	due  map[provisioner.HostID]time.Time
+	wake chan struct{} // holds one token while somebody may have something to do
+}
+
+func newQueue() *queue {
+	return &queue{due: map[provisioner.HostID]time.Time{}, wake: make(chan struct{}, 1)}
+}
+
+func (q *queue) add(id provisioner.HostID, at time.Time) {
+	q.mu.Lock()
+	if t, ok := q.due[id]; !ok || at.Before(t) {
+		q.due[id] = at
+	}
+	q.mu.Unlock()
+	q.nudge()
+}
+
+func (q *queue) nudge() {
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+}
+
+// next waits for a host that is due, takes it off the queue and returns it.
+func (q *queue) next(ctx context.Context) (provisioner.HostID, error) {
+	for {
+		id, wait, ok := q.take(time.Now())
+		if ok {
+			q.nudge() // there may be more for the others
+			return id, nil
+		}
+		t := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			t.Stop()
+			return "", ctx.Err()
+		case <-q.wake:
+			t.Stop()
+		case <-t.C:
+		}
+	}
+}
+
+// take returns a due host, or how long until the first one is.
+func (q *queue) take(now time.Time) (provisioner.HostID, time.Duration, bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	wait := patrol
+	for id, at := range q.due {
+		if !at.After(now) {
+			delete(q.due, id)
+			return id, 0, true
+		}
+		wait = min(wait, at.Sub(now))
+	}
+	return "", wait, false
+}
+
+// locks is one mutex per host that is being worked.
+type locks struct {
+	mu   sync.Mutex
+	held map[provisioner.HostID]*hostLock
+}
+
+type hostLock struct {
+	sync.Mutex
+	users int
+}
+
+// lock waits for the host and returns what unlocks it.
+func (l *locks) lock(id provisioner.HostID) (unlock func()) {
+	l.mu.Lock()
+	if l.held == nil {
+		l.held = map[provisioner.HostID]*hostLock{}
+	}
+	h := l.held[id]
+	if h == nil {
+		h = &hostLock{}
+		l.held[id] = h
+	}
+	h.users++
+	l.mu.Unlock()
+	h.Lock()
+	return func() {
+		h.Unlock()
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if h.users--; h.users == 0 {
+			delete(l.held, id)
+		}
+	}
+}

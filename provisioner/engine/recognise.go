@@ -1,0 +1,68 @@
+package engine
+
+import (
+	"context"
+
+	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
+	"github.com/muster-boot/muster/provisioner/store"
+)
+
+// recognise keeps up the two facts that come from comparing hosts: that a seen
+// host is a listed one, and that two cannot be told apart.
+func (e *Engine) recognise(ctx context.Context, h provisioner.Host) (moved bool, err error) {
+	if h.Facts.Sighting == nil && h.Facts.Report == nil && h.Facts.Conflict == "" {
+		return false, nil
+	}
+	// The mirror may be moments old: whatever changes later wakes the hosts again.
+	r := lifecycle.Recognise(h, e.Mirror.Alike(h))
+	switch {
+	case r.Conflict != h.Facts.Conflict:
+		return true, e.noteConflict(ctx, h.ID, r)
+	case r.Row != "":
+		return true, e.join(ctx, h, r)
+	}
+	return false, nil
+}
+
+// noteConflict writes the conflict of one host and wakes the others, who see
+// the same conflict from their side.
+func (e *Engine) noteConflict(ctx context.Context, id provisioner.HostID, r lifecycle.Recognition) error {
+	_, err := e.observe(ctx, id, "identification", func(h *provisioner.Host) (string, error) {
+		h.Facts.Conflict = r.Conflict
+		if r.Conflict == "" {
+			return "It can be told from every other host again.", nil
+		}
+		return r.Conflict, nil
+	})
+	for _, other := range r.With {
+		e.queue.add(other, e.Now())
+	}
+	return err
+}
+
+// join makes one host of a listed, never seen one and a seen, unlisted one. The
+// listed host keeps its id and intent and takes over what was seen and where
+// the other was on its way; the other's id stays as an alias, because a scout
+// may be running with it.
+func (e *Engine) join(ctx context.Context, seen provisioner.Host, r lifecycle.Recognition) error {
+	guard, err := e.guard()
+	if err != nil {
+		return err
+	}
+	row, err := e.Store.Host(ctx, r.Row)
+	if err != nil {
+		return err
+	}
+	row.Facts = seen.Facts
+	row.Status = seen.Status
+	row.Aliases = append(append(row.Aliases, seen.ID), seen.Aliases...)
+	return e.Store.Commit(ctx, store.Change{
+		Put:    []provisioner.Host{row},
+		Delete: []provisioner.Host{seen},
+		Entries: []provisioner.Entry{
+			e.entry(row, provisioner.EntryFact, "identification", r.Sentence+" It was seen as "+string(seen.ID)+"."),
+		},
+		Guard: guard,
+	})
+}
