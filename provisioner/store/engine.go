@@ -1,9 +1,3 @@
-// Package store keeps what muster must not forget, under revisions that only
-// rise.
-//
-// It decides nothing about what it keeps, and it repairs nothing: a change that
-// does not fit is refused whole. Start at [Engine], the contract of what lies
-// beneath; storetest holds every engine to it.
 package store
 
 import (
@@ -30,6 +24,8 @@ var (
 	ErrCompacted = errors.New("those changes are no longer kept")
 	// ErrBounds says that a request is larger than, or not of, what the contract allows.
 	ErrBounds = errors.New("outside the bounds of the store")
+	// ErrFull says that the disk has no space left, and so nothing was written.
+	ErrFull = errors.New("no space left for the store")
 	// ErrClosed says that the engine was closed.
 	ErrClosed = errors.New("store is closed")
 )

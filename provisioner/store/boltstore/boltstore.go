@@ -181,7 +181,7 @@ func (e *Engine) explain(err error) error {
 	case errors.Is(err, bolterrors.ErrDatabaseNotOpen):
 		return store.ErrClosed
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
-		return fmt.Errorf("no space left for %s, nothing was changed: free some space there (%w)", e.path, err)
+		return fmt.Errorf("%w: nothing was changed; free some space where %s lies (%w)", store.ErrFull, e.path, err)
 	}
 	return err
 }

@@ -74,7 +74,7 @@ func fill(ctx context.Context, e store.Engine) (kept int, err error) {
 		switch {
 		case err == nil:
 			kept++
-		case errors.Is(err, syscall.ENOSPC) && strings.Contains(err.Error(), "free some space"):
+		case errors.Is(err, store.ErrFull) && strings.Contains(err.Error(), "free some space"):
 			failures++
 		default:
 			return 0, fmt.Errorf("want a sentence about the full disk, got: %w", err)
