@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/store"
 )
 
@@ -42,6 +43,7 @@ func Run(t *testing.T, open func(t *testing.T) store.Engine) {
 		"a cancelled call changes nothing":              cancelled,
 		"a closed engine says so":                       closes,
 		"a deposed holder's transaction is not written": fencing,
+		"a lease passes from a silent holder":           lease,
 		"it behaves as a map does":                      model,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, open(t)) })
@@ -238,6 +240,29 @@ func fencing(t *testing.T, e store.Engine) {
 	}
 	txn(t, e, []store.Cond{{Key: "leases/x", Revision: second}}, put("data", "by b"))
 	equal(t, "by b", string(listed(t, e, "data")[0].Value))
+}
+
+// lease is fencing as the store does it, with an engine's real clock and watch.
+func lease(t *testing.T, e store.Engine) {
+	s := store.New(e, time.Now)
+	const ttl = 50 * time.Millisecond
+	first, err := s.Acquire(t.Context(), "x", "a", ttl)
+	check(t, err)
+	start := time.Now()
+	second, err := s.Acquire(t.Context(), "x", "b", ttl)
+	check(t, err)
+	if waited := time.Since(start); waited < ttl {
+		t.Errorf("taken over after %s, before its time of %s", waited, ttl)
+	}
+	if err := s.Commit(t.Context(), change("late", first)); !errors.Is(err, store.ErrDeposed) {
+		t.Errorf("the former holder's commit: error %v, want ErrDeposed", err)
+	}
+	check(t, s.Renew(t.Context(), second))
+	check(t, s.Commit(t.Context(), change("h-1", second)))
+}
+
+func change(id provisioner.HostID, guard *store.Lease) store.Change {
+	return store.Change{Put: []provisioner.Host{{ID: id}}, Guard: guard}
 }
 
 func put(key, value string) store.Op { return store.Put(key, []byte(value)) }
