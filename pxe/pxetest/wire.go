@@ -13,9 +13,12 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // clientEnv tells the test binary, when it runs itself on the wire, the name of
@@ -98,6 +101,33 @@ func (w *Wire) Run(t *testing.T, name string, args ...string) string {
 		t.Fatalf("%s %v: %v\n%s", name, args, err, out)
 	}
 	return string(out)
+}
+
+// AtPeer calls f on the client's side: sockets that it opens there stay there.
+func (w *Wire) AtPeer(t *testing.T, f func() error) {
+	t.Helper()
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+		done <- inNamespace(w.client, f)
+	}()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// inNamespace moves the calling thread to a named network namespace, then
+// calls f.
+func inNamespace(name string, f func() error) error {
+	ns, err := os.Open("/run/netns/" + name)
+	if err != nil {
+		return err
+	}
+	defer ns.Close()
+	if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter namespace %s: %w", name, err)
+	}
+	return f()
 }
 
 // SetPeer gives the client's end an address by hand.
