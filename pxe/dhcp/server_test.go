@@ -174,6 +174,17 @@ func TestFullQueueDropsAndCounts(t *testing.T) {
 	}
 }
 
+// generous is a Leases that gives every client what it wants, without a disk.
+type generous struct{}
+
+func (generous) Offer(_ net.HardwareAddr, p lease.Pool, _ netip.Addr) (netip.Addr, error) {
+	return p.From, nil
+}
+func (generous) Bind(net.HardwareAddr, lease.Pool, netip.Addr) error { return nil }
+func (generous) Release(net.HardwareAddr, netip.Addr) error          { return nil }
+func (generous) Decline(net.HardwareAddr, netip.Addr) error          { return nil }
+func (generous) Duration() time.Duration                             { return time.Hour }
+
 func FuzzPacket(f *testing.F) {
 	seeds, err := filepath.Glob("testdata/captures/*.bin")
 	if err != nil || len(seeds) == 0 {
@@ -184,7 +195,7 @@ func FuzzPacket(f *testing.F) {
 		f.Add(captured(f, filepath.Base(s)), true)
 	}
 	f.Fuzz(func(t *testing.T, data []byte, boot bool) {
-		b := newBench(t, pxe.Answer{})
+		b := New([]Network{testNet}, &pxetest.Decider{}, generous{}, &witness{}, zerolog.Nop(), Options{})
 		p := &port{network: testNet, own: []netip.Addr{us}, boot: boot}
 		q, ok := b.understand(job{port: p, data: data, dst: us, from: netip.AddrPortFrom(us, 68)})
 		if !ok {
