@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -144,9 +145,10 @@ func run(t *testing.T, name string, args ...string) {
 	}
 }
 
-// Serve runs a server beside the test: it waits until ready is closed, and has
-// it stop, without an error, when the test ends.
-func Serve(t *testing.T, serve func(context.Context) error, ready <-chan struct{}) {
+// Serve runs a server beside the test and waits until ready is closed. The stop
+// that it returns ends the server, which must not end with an error; the end of
+// the test calls it too.
+func Serve(t *testing.T, serve func(context.Context) error, ready <-chan struct{}) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -157,10 +159,12 @@ func Serve(t *testing.T, serve func(context.Context) error, ready <-chan struct{
 		cancel()
 		t.Fatalf("the server ended before it was ready: %v", err)
 	}
-	t.Cleanup(func() {
+	stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Errorf("the server ended with %v", err)
 		}
 	})
+	t.Cleanup(stop)
+	return stop
 }
