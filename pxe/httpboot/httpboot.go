@@ -97,8 +97,10 @@ type Server struct {
 }
 
 // New returns a server of files below /loader/ and of mounts, the first that
-// fits a path winning; it opens nothing until Run.
-func New(endpoints []Endpoint, files Files, mounts []Mount, owners Owners, d pxe.Decider, log zerolog.Logger, opts Options) *Server {
+// fits a path winning; it opens nothing until Run. autoexec writes the script
+// for a client whose own is at url, and is served as autoexec.ipxe in the root
+// and beside the loaders; ipxe.Autoexec is one.
+func New(endpoints []Endpoint, files Files, autoexec func(url string) (string, error), mounts []Mount, owners Owners, d pxe.Decider, log zerolog.Logger, opts Options) *Server {
 	if opts.Connections == 0 {
 		opts.Connections = 1024
 	}
@@ -108,9 +110,13 @@ func New(endpoints []Endpoint, files Files, mounts []Mount, owners Owners, d pxe
 	if opts.Now == nil {
 		opts.Now = time.Now
 	}
-	loaders := Mount{Prefix: loaderPrefix, Handler: loaderHandler(files), Ask: true}
+	own := []Mount{
+		{Prefix: loaderPrefix + autoexecPath, Handler: autoexecHandler(autoexec), Ask: true},
+		{Prefix: autoexecPath, Handler: autoexecHandler(autoexec), Ask: true},
+		{Prefix: loaderPrefix, Handler: loaderHandler(files), Ask: true},
+	}
 	return &Server{
-		endpoints: endpoints, mounts: append([]Mount{loaders}, mounts...),
+		endpoints: endpoints, mounts: append(own, mounts...),
 		owners: owners, decider: d, opts: opts, log: log, ready: make(chan struct{}),
 	}
 }

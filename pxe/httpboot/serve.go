@@ -154,7 +154,30 @@ func nothing(w http.ResponseWriter) {
 	http.Error(w, "nothing here", http.StatusNotFound)
 }
 
-const loaderPrefix = "/loader"
+// Paths of our own: the loaders, and what newer iPXE builds ask for unasked,
+// beside whatever they were loaded from.
+const (
+	loaderPrefix = "/loader"
+	autoexecPath = "/autoexec.ipxe"
+)
+
+// autoexecHandler serves the script that goes on with the client's own.
+func autoexecHandler(write func(url string) (string, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, a, _ := Asker(r.Context())
+		local, ok := Local(r)
+		if a.Script == "" || !ok {
+			nothing(w)
+			return
+		}
+		script, err := write("http://" + local.String() + a.Script)
+		if err != nil {
+			nothing(w)
+			return
+		}
+		Bytes(w, r, "text/plain", []byte(script))
+	})
+}
 
 // loaderHandler serves the loaders by their name.
 func loaderHandler(files Files) http.Handler {
