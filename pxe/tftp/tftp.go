@@ -30,10 +30,11 @@ import (
 // Port is TFTP's (RFC 1350 §4).
 const Port = 69
 
-// Retransmission: a lost block is sent again after blockTimeout, blockTries
-// times in all, before the client counts as gone.
+// Retransmission: a block without an answer is sent again after blockTimeout, at
+// most blockTries times; then the client counts as gone. Their product is also
+// how long Run may take to end.
 const (
-	blockTimeout = 2 * time.Second
+	blockTimeout = time.Second
 	blockTries   = 5
 )
 
@@ -115,6 +116,7 @@ func (s *Server) Run(ctx context.Context) error {
 		server := tftp.NewServer(s.reader(ctx, s.endpoints[i]), nil)
 		server.SetTimeout(blockTimeout)
 		server.SetRetries(blockTries)
+		server.SetBackoff(func(int) time.Duration { return 0 }) // the timeout is pause enough
 		serving.Go(func() error { return server.Serve(conn) })
 		serving.Go(func() error {
 			<-ctx.Done()
