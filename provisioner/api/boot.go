@@ -34,7 +34,7 @@ type Plane interface {
 
 // Finder finds the host that a URL of the boot plane names, from memory.
 type Finder interface {
-	ByID(id provisioner.HostID) (provisioner.Host, bool)
+	Host(id provisioner.HostID) (provisioner.Host, bool)
 	ByAttempt(attempt provisioner.AttemptID) (provisioner.Host, bool)
 }
 
@@ -87,7 +87,7 @@ func (b *bootPlane) routes() []route {
 // host that is not there and a wrong token look the same.
 func (b *bootPlane) scout(serve func(provisioner.Host, *http.Request) Response) func(*http.Request) Response {
 	return func(r *http.Request) Response {
-		h, found := b.hosts.ByID(provisioner.HostID(r.PathValue("host")))
+		h, found := b.hosts.Host(provisioner.HostID(r.PathValue("host")))
 		if !found || !h.Status.Key.Matches(r.PathValue("token")) {
 			return fail(denied())
 		}

@@ -72,7 +72,7 @@ func (p *recorder) Register(_ context.Context, attempt provisioner.AttemptID, re
 // oneHost is a Finder of one host.
 type oneHost provisioner.Host
 
-func (h oneHost) ByID(id provisioner.HostID) (provisioner.Host, bool) {
+func (h oneHost) Host(id provisioner.HostID) (provisioner.Host, bool) {
 	return provisioner.Host(h), id == h.ID
 }
 

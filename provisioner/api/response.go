@@ -45,8 +45,6 @@ var statusOf = map[provisioner.Kind]int{
 
 func ok(body any) Response { return Response{Status: http.StatusOK, Body: body} }
 
-func created(body any) Response { return Response{Status: http.StatusCreated, Body: body} }
-
 func done() Response { return Response{Status: http.StatusNoContent} }
 
 // fail turns an error into a problem by its kind. What is our own fault is told

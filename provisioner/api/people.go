@@ -1,0 +1,84 @@
+package api
+
+import (
+	"net/http"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/muster-boot/muster/provisioner"
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+	"github.com/muster-boot/muster/provisioner/store"
+)
+
+// Options of the people's API. All are required but Reasons, Log and Now.
+type Options struct {
+	Store    *store.Store
+	Mirror   *store.Mirror // running
+	Images   Catalog
+	Drivers  []string        // names of the hand-offs that orders may name
+	Discover bool            // some network gives the scout to unlisted hosts
+	Version  string          // of muster
+	Reasons  func() []string // sentences of what does not work; nil: all does
+	Log      zerolog.Logger
+	Now      func() time.Time // nil means time.Now
+}
+
+// operator is whom journal entries name until muster knows users.
+const operator = "operator"
+
+// people serves the people's API.
+type people struct {
+	Options
+	// names is held while images are named by orders, or removed.
+	names sync.Mutex
+}
+
+// New returns the handler of the people's API.
+func New(o Options) http.Handler {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Reasons == nil {
+		o.Reasons = func() []string { return nil }
+	}
+	table := (&people{Options: o}).routes()
+	table = append(table, route{method: "GET", path: "/openapi.json", access: Viewer, id: "document",
+		summary: "This interface, as OpenAPI 3.1", reply: stream("application/json"), serve: serveDocument(table, o.Version)})
+	return mount(table, o.Log)
+}
+
+func (p *people) routes() []route {
+	return slices.Concat(p.hostRoutes(), p.orderRoutes(), p.imageRoutes(), p.profileRoutes(), []route{
+		{"GET", "/v1/watch", Viewer, "watch", "What happens, as server-sent events; Last-Event-ID resumes", nil, nil, stream("text/event-stream"), p.watch},
+		{"GET", "/v1/version", Viewer, "version", "Which muster this is", nil, nil, v1.Version{}, p.version},
+		{"GET", "/v1/health", Viewer, "health", "Whether all works, and what does not", nil, nil, v1.Health{}, p.health},
+	})
+}
+
+func (p *people) version(*http.Request) Response {
+	return ok(v1.Version{Muster: p.Version, Go: runtime.Version()})
+}
+
+func (p *people) health(*http.Request) Response {
+	h := v1.Health{Status: "ok", Hosts: len(p.Mirror.Hosts()), Orders: len(p.Mirror.Orders()), Reasons: texts(p.Reasons())}
+	if len(h.Reasons) > 0 {
+		h.Status = "degraded"
+	}
+	return ok(h)
+}
+
+func (p *people) entry(h provisioner.Host, text string) provisioner.Entry {
+	return wanted(h, p.Now(), text)
+}
+
+// wanted is a journal line of something that a person wanted.
+func wanted(h provisioner.Host, at time.Time, text string) provisioner.Entry {
+	return provisioner.Entry{
+		Host: h.ID, At: at, Kind: provisioner.EntryIntent, Phase: h.Status.Phase,
+		Attempt: h.Status.Attempt.ID, Text: text, By: operator,
+	}
+}

@@ -1,0 +1,300 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/inventory/manifest"
+	"github.com/muster-boot/muster/inventory/profile"
+	"github.com/muster-boot/muster/provisioner"
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+	"github.com/muster-boot/muster/provisioner/store"
+)
+
+// importer decides what an import does. It is pure: images, time and ids come
+// in, a change and what to say about it come out.
+type importer struct {
+	Draft
+	image    func(ref string) (digest string, err error)
+	drivers  []string
+	discover bool // some network gives the scout to unlisted hosts
+	now      time.Time
+	mint     func(line int) provisioner.HostID // the same for the same line, also in a later try
+}
+
+// plan compares the draft with what muster holds. With remarks in wrong there
+// is nothing to commit.
+func (im importer) plan(prior provisioner.Order, hosts []provisioner.Host) (change store.Change, report v1.Imported, wrong []v1.Remark) {
+	order, wrong := im.order(prior)
+	wants := make([]provisioner.Intent, 0, len(im.Rows))
+	for _, row := range im.Rows {
+		want, remarks := im.intent(order, row)
+		wants, wrong = append(wants, want), append(wrong, remarks...)
+	}
+	matches, remarks := matchRows(order.Name, im.Rows, hosts)
+	if wrong = append(wrong, remarks...); len(wrong) > 0 {
+		return store.Change{}, v1.Imported{}, wrong
+	}
+	b := booking{importer: im, report: v1.Imported{
+		Order: string(order.Name), Hosts: len(im.Rows), Added: []string{}, Changed: []string{}, Removed: []string{}, Kept: []string{},
+		Warnings: append(slices.Clone(im.Warnings), im.silent()...),
+	}}
+	listed := make(map[provisioner.HostID]bool)
+	for i, want := range wants {
+		id := b.put(matches[i], want)
+		listed[id] = true
+		order.Hosts = append(order.Hosts, id)
+	}
+	for _, h := range hosts {
+		if h.Intent.Order == order.Name && !listed[h.ID] && b.unlist(h) {
+			order.Hosts = append(order.Hosts, h.ID)
+		}
+	}
+	b.change.PutOrders = []provisioner.Order{order}
+	return b.change, b.report, nil
+}
+
+// order is the record of the order itself, without its hosts.
+func (im importer) order(prior provisioner.Order) (provisioner.Order, []v1.Remark) {
+	o := im.Order
+	digest, wrong := im.names(o, "order", 0, o)
+	return provisioner.Order{
+		Name: provisioner.OrderName(o.Name), Profile: o.Profile, Image: digest, Handoff: o.Handoff.Driver,
+		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config,
+		Imported: im.now, Started: prior.Started, Revision: prior.Revision,
+	}, wrong
+}
+
+// names checks that the image and the hand-off which o names exist. Where a row
+// says the same as the order, the order's remark is enough.
+func (im importer) names(o manifest.Order, source string, line int, order manifest.Order) (digest string, wrong []v1.Remark) {
+	say := func(column, format string, args ...any) {
+		wrong = append(wrong, v1.Remark{Source: source, Line: line, Column: column, Text: fmt.Sprintf(format, args...)})
+	}
+	inOrder := line == 0
+	if o.Image != "" {
+		found, err := im.image(o.Image)
+		if digest = found; err != nil && (inOrder || o.Image != order.Image) {
+			say("image", "%v", err)
+		}
+		if o.Handoff.Driver == "" && !inOrder {
+			say("image", "say in the order how an installed host becomes registered, for example handoff: {driver: callhome}")
+		}
+	}
+	driver := o.Handoff.Driver
+	if driver != "" && !slices.Contains(im.drivers, driver) && (inOrder || driver != order.Handoff.Driver) {
+		say("handoff", "this muster has no hand-off %q; it has %s", driver, strings.Join(im.drivers, ", "))
+	}
+	return digest, wrong
+}
+
+// after is what the installer does when the order does not say: a host without
+// a BMC must come back by itself.
+func after(o manifest.Order) provisioner.After {
+	if o.After == "" {
+		return provisioner.AfterReboot
+	}
+	return provisioner.After(o.After)
+}
+
+// intent is what the manifest wants of one host.
+func (im importer) intent(order provisioner.Order, row manifest.Row) (provisioner.Intent, []v1.Remark) {
+	o := im.Order.For(row)
+	digest, wrong := im.names(o, "manifest", row.Line, im.Order)
+	rules, _ := im.rules(o.Profile) // reading the draft found it
+	if row.Overrides.InstallDisk != "" {
+		rules.InstallDisk = profile.Target{ByID: row.Overrides.InstallDisk}
+	}
+	return provisioner.Intent{
+		Order:   order.Name,
+		Row:     provisioner.Row{Line: row.Line, Serial: row.Serial, UUID: row.UUID, MACs: row.MACs, Name: row.Name},
+		Profile: o.Profile, Rules: rules, Image: digest, Handoff: o.Handoff.Driver,
+		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config, Started: !order.Started.IsZero(),
+	}, wrong
+}
+
+// silent warns of rows that only a discovering network can ever recognise.
+func (im importer) silent() []v1.Remark {
+	if im.discover {
+		return nil
+	}
+	var lines []string
+	for _, row := range im.Rows {
+		if row.NeedsDiscovery() {
+			lines = append(lines, strconv.Itoa(row.Line))
+		}
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return []v1.Remark{{Source: "manifest", Text: fmt.Sprintf(
+		"%d rows have neither MAC nor UUID (lines %s) and every network is unknown: silent: these hosts will not be answered. List their MACs, or set unknown: discover on their network",
+		len(lines), abridge(lines))}}
+}
+
+func abridge(lines []string) string {
+	const shown = 10
+	if len(lines) > shown {
+		return strings.Join(lines[:shown], ", ") + ", ..."
+	}
+	return strings.Join(lines, ", ")
+}
+
+// matchRows finds the host that each row is already, or nil. A row that is
+// several hosts, or one of another order, is wrong.
+func matchRows(order provisioner.OrderName, rows []manifest.Row, hosts []provisioner.Host) ([]*provisioner.Host, []v1.Remark) {
+	byKey := make(map[string][]*provisioner.Host)
+	for i := range hosts {
+		if hosts[i].Intent.Order == "" {
+			continue // the engine recognises unlisted hosts by what they show
+		}
+		for _, key := range keysOf(hosts[i]) {
+			byKey[key] = append(byKey[key], &hosts[i])
+		}
+	}
+	var wrong []v1.Remark
+	matches := make([]*provisioner.Host, len(rows))
+	lineOf := make(map[provisioner.HostID]int)
+	for i, row := range rows {
+		match, text := one(order, row, byKey)
+		if match != nil && lineOf[match.ID] > 0 {
+			text = fmt.Sprintf("this is host %s, and so is line %d", match.ID, lineOf[match.ID])
+		}
+		if text != "" {
+			wrong = append(wrong, v1.Remark{Source: "manifest", Line: row.Line, Text: text})
+			continue
+		}
+		if matches[i] = match; match != nil {
+			lineOf[match.ID] = row.Line
+		}
+	}
+	return matches, wrong
+}
+
+// one is the host that a row is, or why nobody can say.
+func one(order provisioner.OrderName, row manifest.Row, byKey map[string][]*provisioner.Host) (*provisioner.Host, string) {
+	var found []*provisioner.Host
+	for _, key := range keys(row.Serial, row.UUID, row.MACs) {
+		for _, h := range byKey[key] {
+			if !slices.Contains(found, h) {
+				found = append(found, h)
+			}
+		}
+	}
+	switch {
+	case len(found) == 0:
+		return nil, ""
+	case len(found) > 1:
+		return nil, fmt.Sprintf("its serial, UUID and MACs are those of hosts %s and %s: correct the row", found[0].ID, found[1].ID)
+	case found[0].Intent.Order != order:
+		return nil, fmt.Sprintf("host %s of order %s is this one already: remove it first with muster host rm %s", found[0].ID, found[0].Intent.Order, found[0].ID)
+	}
+	return found[0], ""
+}
+
+func keysOf(h provisioner.Host) []string {
+	listed := keys(h.Intent.Row.Serial, h.Intent.Row.UUID, h.Intent.Row.MACs)
+	if r := h.Facts.Report; r != nil {
+		listed = append(listed, keys(r.Report.System.Serial, r.Report.System.UUID, nil)...)
+	}
+	slices.Sort(listed)
+	return slices.Compact(listed)
+}
+
+// keys are what identifies a host, as comparable texts; junk is left out.
+func keys(serial, uuid string, macs []string) []string {
+	var list []string
+	if s := inventory.NormalSerial(serial); s != "" {
+		list = append(list, "serial "+s)
+	}
+	if u, genuine := inventory.NormalUUID(uuid); genuine {
+		list = append(list, "uuid "+u)
+		if swapped, known := inventory.SwapUUID(u); known {
+			list = append(list, "uuid "+swapped)
+		}
+	}
+	for _, mac := range macs {
+		if m, genuine := inventory.NormalMAC(mac); genuine {
+			list = append(list, "mac "+m)
+		}
+	}
+	return list
+}
+
+// booking gathers what an import changes.
+type booking struct {
+	importer
+	change store.Change
+	report v1.Imported
+}
+
+// put books one row: a new host, a changed one, or nothing where it says what
+// it said before.
+func (b *booking) put(match *provisioner.Host, want provisioner.Intent) provisioner.HostID {
+	if match == nil {
+		return b.add(want)
+	}
+	h := *match
+	want.Hold, want.Requests = h.Intent.Hold, h.Intent.Requests
+	if sameIntent(h.Intent, want) {
+		return h.ID
+	}
+	if busy(h) {
+		b.warn("host %s is %s: what its row says now was not taken over; import again when it is done", h.ID, h.Status.Phase)
+		return h.ID
+	}
+	h.Intent = want
+	b.write(h, fmt.Sprintf("Its row in order %s (line %d) was changed.", want.Order, want.Row.Line))
+	b.report.Changed = append(b.report.Changed, string(h.ID))
+	return h.ID
+}
+
+func (b *booking) add(want provisioner.Intent) provisioner.HostID {
+	h := provisioner.Host{ID: b.mint(want.Row.Line), Created: b.now, Intent: want, Status: provisioner.Status{
+		Phase: provisioner.Expected, Since: b.now, Why: fmt.Sprintf("Listed in order %s, not seen yet.", want.Order),
+	}}
+	b.write(h, fmt.Sprintf("Listed in order %s (line %d).", want.Order, want.Row.Line))
+	b.report.Added = append(b.report.Added, string(h.ID))
+	return h.ID
+}
+
+// unlist books a host that is in the order but no longer in its manifest, and
+// reports whether it is kept.
+func (b *booking) unlist(h provisioner.Host) bool {
+	if seen := h.Facts.Sighting != nil || h.Facts.Scout != nil || h.Facts.Report != nil; seen {
+		b.report.Kept = append(b.report.Kept, string(h.ID))
+		b.warn("host %s is no longer listed but was seen (it is %s), so it is kept: remove it with muster host rm %s", h.ID, h.Status.Phase, h.ID)
+		return true
+	}
+	b.change.Delete = append(b.change.Delete, h)
+	b.change.Entries = append(b.change.Entries, b.entry(h, fmt.Sprintf("No longer listed in order %s and never seen: removed.", h.Intent.Order)))
+	b.report.Removed = append(b.report.Removed, string(h.ID))
+	return false
+}
+
+func (b *booking) write(h provisioner.Host, text string) {
+	b.change.Put = append(b.change.Put, h)
+	b.change.Entries = append(b.change.Entries, b.entry(h, text))
+}
+
+func (b *booking) entry(h provisioner.Host, text string) provisioner.Entry {
+	return wanted(h, b.now, text)
+}
+
+func (b *booking) warn(format string, args ...any) {
+	b.report.Warnings = append(b.report.Warnings, v1.Remark{Source: "manifest", Text: fmt.Sprintf(format, args...)})
+}
+
+// sameIntent compares what would be stored; the line in a file is no wish.
+func sameIntent(a, b provisioner.Intent) bool {
+	a.Row.Line, b.Row.Line = 0, 0
+	x, errX := json.Marshal(a)
+	y, errY := json.Marshal(b)
+	return errX == nil && errY == nil && bytes.Equal(x, y)
+}
