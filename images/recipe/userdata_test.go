@@ -1,0 +1,200 @@
+package recipe
+
+import (
+	"encoding/json"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
+)
+
+func host() Host {
+	return Host{
+		Name: "rack4-u12", Disk: "nvme-QEMU_NVMe_Ctrl_S1", PowerOff: true,
+		BeforeInstall: "http://10.1.0.5:8067/a/tok/writing", AfterInstall: "http://10.1.0.5:8067/a/tok/written",
+		Booted:  "http://10.1.0.5:8067/a/tok/booted",
+		Handoff: map[string]any{"callhome": map[string]any{"url": "http://10.1.0.5:8067/a/tok/register", "token": "tok"}},
+	}
+}
+
+func TestUserDataSaysEverythingTheInstallerNeeds(t *testing.T) {
+	got, err := UserData(host())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `#cloud-config
+{
+  "callhome": {
+    "token": "tok",
+    "url": "http://10.1.0.5:8067/a/tok/register"
+  },
+  "hostname": "rack4-u12",
+  "install": {
+    "auto": true,
+    "device": "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1",
+    "poweroff": true,
+    "reboot": false
+  },
+  "stages": {
+    "after-install": [
+      {
+        "commands": [
+          "curl -fsS -m 5 -X POST http://10.1.0.5:8067/a/tok/written || true"
+        ],
+        "name": "tell muster that the installer is done"
+      }
+    ],
+    "before-install": [
+      {
+        "commands": [
+          "curl -fsS -m 5 -X POST http://10.1.0.5:8067/a/tok/writing || true"
+        ],
+        "name": "tell muster that the disk is about to be written"
+      }
+    ],
+    "network": [
+      {
+        "commands": [
+          "curl -fsS -m 10 --retry 5 -X POST http://10.1.0.5:8067/a/tok/booted || true"
+        ],
+        "if": "[ ! -e /run/cos/live_mode ]",
+        "name": "tell muster that the installed system is up"
+      }
+    ]
+  }
+}
+`
+	if diff := cmp.Diff(want, string(got)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestUserDataMergesTheOrdersConfigUnderOurs(t *testing.T) {
+	h := host()
+	h.PowerOff, h.BeforeInstall, h.AfterInstall, h.Booted = false, "", "http://h/done", ""
+	h.Config = map[string]any{
+		"stylus":   map[string]any{"site": map[string]any{"tags": map[string]any{"site": "plant7"}}, "debug": true},
+		"install":  map[string]any{"grub_options": map[string]any{"extra_cmdline": "fips=1"}},
+		"callhome": map[string]any{"url": "http://elsewhere", "note": "kept"},
+		"stages":   map[string]any{"after-install": []any{map[string]any{"commands": []any{"sync"}}}, "boot": nil},
+	}
+	data, err := UserData(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := yaml.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]any{
+		"hostname": "rack4-u12",
+		"stylus":   map[string]any{"site": map[string]any{"tags": map[string]any{"site": "plant7"}}, "debug": true},
+		"install": map[string]any{"grub_options": map[string]any{"extra_cmdline": "fips=1"},
+			"auto": true, "device": "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1", "poweroff": false, "reboot": true},
+		"callhome": map[string]any{"url": "http://10.1.0.5:8067/a/tok/register", "token": "tok", "note": "kept"},
+		"stages": map[string]any{"boot": nil, "after-install": []any{
+			map[string]any{"commands": []any{"sync"}},
+			map[string]any{"name": "tell muster that the installer is done", "commands": []any{"curl -fsS -m 5 -X POST http://h/done || true"}},
+		}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if len(h.Config["stages"].(map[string]any)["after-install"].([]any)) != 1 {
+		t.Error("the order's config was changed")
+	}
+}
+
+// TestUserDataKeepsEveryText reads back with the parser that muster has, and
+// with one of YAML 1.1 where it is installed: installers use either.
+func TestUserDataKeepsEveryText(t *testing.T) {
+	texts := []any{"on", "no", "yes", "y", "null", "~", "1e3", "0x1f", "0o17", "012", "1:20", "2026-01-01", "- a", "#x", "a: b",
+		"'", `"`, "a\nb\n", "@x", "%x", "`x", "true ", "=", "<<", " lead", "tab\t", "é", "😀", "!x", "&a", "*a", "{a}", "[a]", "? x",
+		"|", ">", "1_000", "", "a #b", `C:\x`, "\a", "\u2028", "$6$HASH", "<&>"}
+	h := host()
+	h.Config = map[string]any{"texts": texts}
+	for _, text := range texts {
+		h.Config["key "+text.(string)] = text
+	}
+	data, err := UserData(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(reader string, got map[string]any) {
+		for key, want := range h.Config {
+			if diff := cmp.Diff(want, got[key]); diff != "" {
+				t.Errorf("%s changed %q (-want +got):\n%s", reader, key, diff)
+			}
+		}
+	}
+	var got map[string]any
+	if err := yaml.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	check("goccy", got)
+
+	python := exec.Command("python3", "-c", "import json, sys, yaml; json.dump(yaml.safe_load(sys.stdin.buffer), sys.stdout)")
+	python.Stdin = strings.NewReader(string(data))
+	out, err := python.Output()
+	if err != nil {
+		t.Logf("no second YAML parser here: %v", err)
+		return
+	}
+	got = nil
+	if err := json.Unmarshal(out, &got); err != nil {
+		t.Fatal(err)
+	}
+	check("python3-yaml", got)
+}
+
+func TestUserDataKeepsWholeNumbersThatWentThroughJSON(t *testing.T) {
+	h := host()
+	if err := json.Unmarshal([]byte(`{"stylus": {"localUI": {"port": 5080}}}`), &h.Config); err != nil {
+		t.Fatal(err)
+	}
+	data, err := UserData(h)
+	if err != nil || !strings.Contains(string(data), `"port": 5080`+"\n") {
+		t.Errorf("port was rendered otherwise, error %v:\n%s", err, data)
+	}
+}
+
+func TestUserDataRefusesWhatCouldBreakOut(t *testing.T) {
+	tests := []struct {
+		name   string
+		change func(*Host)
+		want   string
+	}{
+		{"host name", func(h *Host) { h.Name = "a;reboot" }, `host name: "a;reboot" may not hold ";"`},
+		{"no host name", func(h *Host) { h.Name = "" }, "host name: the value is empty"},
+		{"no disk", func(h *Host) { h.Disk = "" }, "disk: the value is empty"},
+		{"a path as disk", func(h *Host) { h.Disk = "../sda" }, `disk: "../sda" may not hold "/"`},
+		{"a command in a URL", func(h *Host) { h.Booted = "http://x/$(reboot)" }, `may not hold "$"`},
+		{"no URL", func(h *Host) { h.AfterInstall = "file:///x" }, "is not an http URL"},
+		{"config sets the disk", func(h *Host) { h.Config = map[string]any{"install": map[string]any{"device": "auto"}} },
+			"config: muster decides install.device for each host"},
+		{"config sets the host name", func(h *Host) { h.Config = map[string]any{"hostname": "x"} }, "config: hostname comes from the manifest"},
+		{"config has install as a word", func(h *Host) { h.Config = map[string]any{"install": "now"} }, "config: install must be a map"},
+		{"config has a stage as a map", func(h *Host) {
+			h.Config = map[string]any{"stages": map[string]any{"network": map[string]any{"commands": []any{}}}}
+		}, "config: stages.network must be a list"},
+		{"config is huge", func(h *Host) { h.Config = map[string]any{"x": strings.Repeat("x", maxUserData)} }, "installers read at most"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			h := host()
+			tt.change(&h)
+			if data, err := UserData(h); err == nil || !strings.Contains(err.Error(), tt.want) {
+				t.Errorf("got %d bytes, %v, want an error with %q", len(data), err, tt.want)
+			}
+		})
+	}
+}
+
+func TestInertUserDataIsReadButSaysNothing(t *testing.T) {
+	var got map[string]any
+	if err := yaml.Unmarshal(Inert(), &got); err != nil || len(got) != 0 || !strings.HasPrefix(string(Inert()), "#cloud-config\n") {
+		t.Errorf("inert user-data reads as %v, %v", got, err)
+	}
+}
