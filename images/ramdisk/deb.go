@@ -61,7 +61,17 @@ func walkDeb(r io.Reader, visit visitFunc) error {
 		return fmt.Errorf("unpack %s: %w", name, err)
 	}
 	defer done()
-	return walkTar(tar.NewReader(plain), visit)
+	if err := walkTar(tar.NewReader(plain), visit); err != nil {
+		return err
+	}
+	// The tail behind the archive's end mark carries the checksum.
+	if _, err := io.Copy(io.Discard, plain); err != nil {
+		return fmt.Errorf("cut short or damaged at the end: %w", err)
+	}
+	if member.N > 0 {
+		return fmt.Errorf("cut short: %d bytes of %s are missing", member.N, name)
+	}
+	return nil
 }
 
 func walkTar(tr *tar.Reader, visit visitFunc) error {
@@ -87,7 +97,7 @@ func cleanName(name string) string {
 }
 
 // dataMember moves to the archive member that holds the files.
-func dataMember(r io.Reader) (string, io.Reader, error) {
+func dataMember(r io.Reader) (string, *io.LimitedReader, error) {
 	magic := make([]byte, len(arMagic))
 	if _, err := io.ReadFull(r, magic); err != nil || string(magic) != arMagic {
 		return "", nil, errors.New("not a Debian package: it does not start as an ar archive")
@@ -100,7 +110,7 @@ func dataMember(r io.Reader) (string, io.Reader, error) {
 		if err != nil {
 			return "", nil, err
 		}
-		body := io.LimitReader(r, size)
+		body := &io.LimitedReader{R: r, N: size}
 		if strings.HasPrefix(name, "data.tar") {
 			return name, body, nil
 		}

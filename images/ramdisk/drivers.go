@@ -73,3 +73,13 @@ func scoutsOwn() []string {
 		"crc32c_generic", "crc32c_intel", "crct10dif_pclmul",
 	}
 }
+
+// companions is what a driver asks the kernel to load by name while it runs.
+// There is no modprobe in the ramdisk to answer that, so the tables say it as a
+// soft dependency: the driver first, then its companion.
+func companions() map[string][]string {
+	return map[string][]string{
+		"mlx4_core": {"mlx4_en"},
+		"ipmi_si":   {"ipmi_devintf"},
+	}
+}

@@ -207,6 +207,7 @@ func (p *kernelPackage) takeModule(file string, r io.Reader, s *spool) error {
 	if m.at, err = s.add(content); err != nil {
 		return err
 	}
+	m.after = append(m.after, companions()[m.name]...)
 	p.library.modules[m.name] = m
 	return nil
 }
