@@ -70,7 +70,10 @@ func connect(t *testing.T, client string) *Wire {
 	}
 	run(t, "ip", "link", "set", "lo", "up")
 	run(t, "ip", "link", "add", w.Interface, "type", "veth", "peer", "name", w.Peer, "netns", client)
-	noDuplicateDetection(t, w.Interface)
+	if err := noDuplicateDetection(w.Interface); err != nil {
+		t.Fatal(err)
+	}
+	w.AtPeer(t, func() error { return noDuplicateDetection(w.Peer) })
 	run(t, "ip", "address", "add", w.Address.String(), "dev", w.Interface)
 	run(t, "ip", "link", "set", w.Interface, "up")
 	run(t, "ip", "-n", client, "link", "set", "lo", "up")
@@ -78,12 +81,14 @@ func connect(t *testing.T, client string) *Wire {
 	return w
 }
 
-// noDuplicateDetection lets the IPv6 link-local address be used at once.
-func noDuplicateDetection(t *testing.T, link string) {
-	path := "/proc/sys/net/ipv6/conf/" + link + "/accept_dad"
-	if err := os.WriteFile(path, []byte("0"), 0o644); err != nil && !os.IsNotExist(err) {
-		t.Fatal(err)
+// noDuplicateDetection lets an interface's IPv6 link-local address be used at
+// once. A kernel without IPv6 has nothing to set.
+func noDuplicateDetection(link string) error {
+	err := os.WriteFile("/proc/sys/net/ipv6/conf/"+link+"/accept_dad", []byte("0"), 0o644)
+	if os.IsNotExist(err) {
+		return nil
 	}
+	return err
 }
 
 // Client is a command on the client's side.
