@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+	"github.com/muster-boot/muster/provisioner/lab"
+	"github.com/muster-boot/muster/provisioner/lab/site"
+)
+
+// bench takes one BIOS and one UEFI host, one after the other, from power-on to
+// registered and prints where the time went. Figures of other machines differ;
+// the share that muster adds is what is held against the goal.
+func bench(ctx context.Context, out io.Writer) error {
+	programs, err := site.Built("build")
+	if err != nil {
+		return err
+	}
+	if err := printSizes(out, programs); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*demoTimeout)
+	defer cancel()
+	for _, r := range cast()[:2] {
+		if err := benchHost(ctx, out, programs, r); err != nil {
+			return fmt.Errorf("%s: %w", r.spec.Name, err)
+		}
+	}
+	return nil
+}
+
+func benchHost(ctx context.Context, out io.Writer, programs site.Programs, r role) error {
+	l, err := lab.Open(ctx, lab.Options{Networks: site.Networks(demoNetworks())})
+	if err != nil {
+		return err
+	}
+	defer l.Close()
+	s, err := site.Open(ctx, l, site.Options{Programs: programs, Networks: demoNetworks()})
+	if err != nil {
+		return err
+	}
+	if err := printIdle(out, s); err != nil {
+		return err
+	}
+	if err := s.Equip(ctx); err != nil {
+		return err
+	}
+	if err := s.Order(ctx, demoOrder, demoManifest); err != nil {
+		return err
+	}
+	if _, err := s.Muster(ctx, "order", "start", "demo"); err != nil {
+		return err
+	}
+	h, err := l.AddHost(ctx, r.spec)
+	if err != nil {
+		return err
+	}
+	on := time.Now()
+	if err := h.PowerOn(ctx); err != nil {
+		return err
+	}
+	if _, err := s.Await(ctx, r.spec.Name, "registered"); err != nil {
+		return err
+	}
+	return printStages(ctx, out, s, r, on)
+}
+
+// mark is the journal line that ends a stage.
+type mark struct{ stage, text string }
+
+// marks are the stages of a host's way, in order.
+func marks() []mark {
+	return []mark{
+		{"firmware", "Seen for the first time"},
+		{"loader", "Stage script"},
+		{"kernel", "The scout (version"},
+		{"scout", "-> verifying"},
+		{"verify", "-> installing"},
+		{"installer start", "Stage rootfs"},
+		{"install", "Stage written"},
+		{"boot", "-> installed"},
+		{"register", "-> registered"},
+	}
+}
+
+func printStages(ctx context.Context, out io.Writer, s *site.Site, r role, on time.Time) error {
+	entries, err := s.Client.Journal(ctx, r.spec.Name, "")
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\n%s (%s)\n  %-16s %8s %8s\n", r.spec.Name, r.what, "STAGE", "SECONDS", "AT")
+	last := on
+	for _, m := range marks() {
+		at, ok := find(entries, m.text)
+		if !ok {
+			fmt.Fprintf(out, "  %-16s %8s\n", m.stage, "unseen")
+			continue
+		}
+		fmt.Fprintf(out, "  %-16s %8.1f %8.1f\n", m.stage, at.Sub(last).Seconds(), at.Sub(on).Seconds())
+		last = at
+	}
+	total := last.Sub(on)
+	waited, err := waitedInMuster(s.LogPath())
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "  %-16s %8.1f  power-on to registered\n", "total", total.Seconds())
+	fmt.Fprintf(out, "  %-16s %8.2f  %.2f %% of it, in answering what was not a file (goal: under 5 %%)\n",
+		"muster", waited.Seconds(), 100*waited.Seconds()/total.Seconds())
+	return nil
+}
+
+func find(entries []v1.Entry, text string) (time.Time, bool) {
+	for _, e := range entries {
+		if strings.Contains(e.Text, text) {
+			return e.At, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// waitedInMuster sums how long hosts waited for answers that muster had to
+// think about: every boot plane request but those for files, whose time is the
+// wire's and the reader's.
+func waitedInMuster(log string) (time.Duration, error) {
+	f, err := os.Open(log)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var sum time.Duration
+	lines := bufio.NewScanner(f)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var r struct {
+			Message string  `json:"message"`
+			Path    string  `json:"path"`
+			Took    float64 `json:"took"` // milliseconds
+		}
+		if json.Unmarshal(lines.Bytes(), &r) != nil || r.Message != "boot plane request" {
+			continue
+		}
+		if !strings.HasPrefix(r.Path, "/image/") && !strings.HasPrefix(r.Path, "/loader/") {
+			sum += time.Duration(r.Took * float64(time.Millisecond))
+		}
+	}
+	return sum, lines.Err()
+}
+
+func printSizes(out io.Writer, p site.Programs) error {
+	for _, f := range []struct {
+		name, path string
+		goal       int64
+	}{{"muster", p.Muster, 40}, {"scout", p.Scout, 12}} {
+		st, err := os.Stat(f.path)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(out, "%-8s %6.1f MB (goal: under %d)\n", f.name, float64(st.Size())/1e6, f.goal)
+	}
+	return nil
+}
+
+// printIdle prints the resident memory of a server that serves nobody yet.
+func printIdle(out io.Writer, s *site.Site) error {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", s.PID()))
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(status)) {
+		if rss, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			fmt.Fprintf(out, "idle     %s resident (goal: under 80 MB)\n", strings.TrimSpace(rss))
+		}
+	}
+	return nil
+}

@@ -1,0 +1,51 @@
+// Command lab shows muster at work on virtual machines, measures it, and
+// reports test runs: what the Makefile's demo, bench and test call.
+//
+// It is no part of what users run, and needs root and what `make lab` prepares.
+// Start at demo.go.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+const usage = `usage: lab demo | bench | report
+  demo    four virtual machines from power-on to their verdict; build/demo/result.json
+          DEMO_KEEP=1 leaves the site up and prints where it is
+  bench   time per stage of an installation, and the share that muster adds
+  report  reads go test -json from standard input and prints what it came to
+`
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := run(ctx, os.Args[1:])
+	stop()
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "lab:", err)
+		os.Exit(1)
+	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) != 1 {
+		return errors.New(usage)
+	}
+	switch args[0] {
+	case "demo":
+		return demo(ctx, os.Stdout)
+	case "bench":
+		return bench(ctx, os.Stdout)
+	case "report":
+		good, err := report(os.Stdin, os.Stdout, os.Geteuid() == 0)
+		if err == nil && !good {
+			return errors.New("the test run is not good; see above")
+		}
+		return err
+	}
+	return errors.New(usage)
+}

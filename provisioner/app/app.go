@@ -1,0 +1,163 @@
+// Package app is the composition root: it builds muster's rooms from a
+// configuration, joins those that may not know each other, runs them and stops
+// them.
+//
+// It decides nothing about hosts; the small adapters here only translate (a
+// boot client into a host, a host's intent into what its image boots). Start at
+// [Run].
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/muster-boot/muster/images"
+	"github.com/muster-boot/muster/provisioner/api"
+	"github.com/muster-boot/muster/provisioner/config"
+	"github.com/muster-boot/muster/provisioner/engine"
+	"github.com/muster-boot/muster/provisioner/handoff"
+	"github.com/muster-boot/muster/provisioner/handoff/callhome"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
+	"github.com/muster-boot/muster/provisioner/store"
+	"github.com/muster-boot/muster/provisioner/store/boltstore"
+	"github.com/muster-boot/muster/pxe/ipxe"
+	"github.com/muster-boot/muster/pxe/lease"
+)
+
+// Options of a run; the zero value works but says nothing.
+type Options struct {
+	Version string // of muster
+	Log     zerolog.Logger
+	Out     io.Writer // gets a few lines on what is served; nil means nobody
+}
+
+// Run serves until ctx ends, then stops in order and returns nil. An error says
+// what could not be opened, bound or kept, and what to do about it.
+func Run(ctx context.Context, cfg config.Config, o Options) (err error) {
+	if o.Out == nil {
+		o.Out = io.Discard
+	}
+	nets, err := findNetworks(cfg)
+	if err != nil {
+		return err
+	}
+	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data directory: %w", err)
+	}
+	s, err := open(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, s.close()) }()
+	return s.serve(ctx, cfg, nets, o)
+}
+
+// stock is what lies on disk: opened first, closed last.
+type stock struct {
+	kv      store.Engine
+	catalog *images.Catalog
+	leases  *lease.Book
+}
+
+func open(ctx context.Context, cfg config.Config) (*stock, error) {
+	s := &stock{}
+	kv, err := boltstore.Open(ctx, filepath.Join(cfg.Data, "store"), boltstore.Options{})
+	if err != nil {
+		return nil, fmt.Errorf("open the store: %w", err)
+	}
+	s.kv = kv
+	if s.catalog, err = images.Open(filepath.Join(cfg.Data, "images"), time.Now); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the image catalog: %w", err), s.close())
+	}
+	if s.leases, err = lease.Open(filepath.Join(cfg.Data, "leases"), lease.Options{}); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the leases: %w", err), s.close())
+	}
+	return s, nil
+}
+
+func (s *stock) close() error {
+	var errs []error
+	if s.catalog != nil {
+		errs = append(errs, s.catalog.Close())
+	}
+	if s.leases != nil {
+		errs = append(errs, s.leases.Close())
+	}
+	if s.kv != nil {
+		errs = append(errs, s.kv.Close())
+	}
+	return errors.Join(errs...)
+}
+
+// holder names this server in the engine's lease. One store is open in one
+// process at a time, so a restarted server is the same holder and need not wait.
+const holder = "muster"
+
+// serve joins the rooms and runs them: first the store's mirror and the engine,
+// then, when these can answer, the planes.
+func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o Options) error {
+	st := store.New(s.kv, time.Now)
+	mirror := store.NewMirror(st)
+	drivers := []handoff.Driver{callhome.Driver{}}
+	b := &boots{catalog: s.catalog, networks: byInterface(nets)}
+	e := engine.New(engine.Options{
+		Store: st, Mirror: mirror, Installer: b, Drivers: drivers, Holder: holder, Log: o.Log,
+		Deadlines: lifecycle.Deadlines{
+			Discover: cfg.Deadlines.Discover, Verify: cfg.Deadlines.Verify,
+			Install: cfg.Deadlines.Install, Register: cfg.Deadlines.Register,
+		},
+	})
+	people := api.New(api.Options{
+		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Discover: cfg.Discovers(),
+		Version: o.Version, Reasons: b.reasons, Log: o.Log,
+	})
+	control, err := api.ListenControl(cfg.Socket, people)
+	if err != nil {
+		return err
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return mirror.Run(ctx) })
+	if err := waitFor(ctx, mirror.Ready()); err != nil {
+		return g.Wait()
+	}
+	ready := make(chan struct{})
+	g.Go(func() error { return e.Run(ctx, ready) })
+	if err := waitFor(ctx, ready); err != nil {
+		return g.Wait()
+	}
+	p := newPlane(cfg, nets, planeParts{
+		engine: e, mirror: mirror, boots: b, leases: s.leases, loaders: ipxe.NewLoaders(), log: o.Log,
+	})
+	p.run(ctx, g)
+	if err := p.wait(ctx); err != nil {
+		return g.Wait()
+	}
+	g.Go(func() error { return control.Run(ctx) })
+	sayWhatIsServed(o.Out, cfg, nets, b.reasons())
+	return g.Wait()
+}
+
+func names(drivers []handoff.Driver) []string {
+	var out []string
+	for _, d := range drivers {
+		out = append(out, d.Name())
+	}
+	return out
+}
+
+func waitFor(ctx context.Context, ready <-chan struct{}) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-ready:
+		return nil
+	}
+}

@@ -1,0 +1,46 @@
+package app
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/muster-boot/muster/provisioner/api"
+	"github.com/muster-boot/muster/provisioner/config"
+)
+
+// sayWhatIsServed tells the person who started the server what it serves,
+// where, and to whom it will not answer.
+func sayWhatIsServed(out io.Writer, cfg config.Config, nets []network, reasons []string) {
+	for _, n := range nets {
+		fmt.Fprintf(out, "muster: %s %s: %s, boot files at %s; %s\n", n.Interface, n.address, dhcpWords(n), n.base, unknownWords(n))
+	}
+	fmt.Fprintf(out, "muster: people at %s (only its owner can open it); data in %s\n", cfg.Socket, cfg.Data)
+	for _, r := range reasons {
+		fmt.Fprintf(out, "muster: %s\n", r)
+	}
+}
+
+func dhcpWords(n network) string {
+	if n.DHCP == config.DHCPOff {
+		return "no DHCP, no TFTP"
+	}
+	return fmt.Sprintf("DHCP with %s-%s, TFTP", n.Pool.From, n.Pool.To)
+}
+
+func unknownWords(n network) string {
+	if n.Unknown == config.UnknownDiscover {
+		return "hosts in no manifest get the scout and wait for approval"
+	}
+	return "hosts in no manifest get no answer"
+}
+
+// withoutToken is a boot plane path fit for a log: the words that hold a token
+// are left out.
+func withoutToken(path string) string {
+	parts := strings.Split(path, "/")
+	if len(parts) > 3 && (parts[1] == api.ScoutRoot[1:] || parts[1] == api.AttemptRoot[1:]) {
+		parts[3] = "..."
+	}
+	return strings.Join(parts, "/")
+}

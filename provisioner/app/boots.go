@@ -1,0 +1,143 @@
+package app
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/muster-boot/muster/images"
+	"github.com/muster-boot/muster/images/recipe"
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/api"
+)
+
+// Names of what `muster ramdisk build` leaves in the catalog.
+const (
+	scoutFamily      = "scout"
+	scoutVersionMeta = "version"
+)
+
+// filePrefix is where the boot plane serves the files of images. Below it come
+// the attempt, the image's digest and the file's path in the image.
+const filePrefix = "/image/"
+
+// boots joins hosts and images: it fills the recipe of an image in for one
+// host and one attempt. It implements [engine.Installer].
+type boots struct {
+	catalog  *images.Catalog
+	networks map[string]network // by interface
+}
+
+// scout is the discovery ramdisk for h.
+func (b *boots) scout(h provisioner.Host) (inventory.Netboot, error) {
+	image, ok := b.catalog.Newest(scoutFamily)
+	if !ok {
+		return inventory.Netboot{}, errors.New(noRamdisk)
+	}
+	if h.Status.Key == "" {
+		return inventory.Netboot{}, fmt.Errorf("host %s is %s and needs no scout", h.ID, h.Status.Phase)
+	}
+	root, err := b.root(h)
+	if err != nil {
+		return inventory.Netboot{}, err
+	}
+	return netboot(image, recipe.Values{
+		Files:  root + filePrefix + string(h.Status.Attempt.ID) + "/" + image.Digest,
+		Server: root, Token: h.Status.Key.Reveal(), Host: string(h.ID),
+	})
+}
+
+const noRamdisk = "there is no discovery ramdisk, so no host can be looked at; make one with: muster ramdisk build --kernel linux-image-....deb --scout FILE"
+
+// Netboot implements [engine.Installer].
+func (b *boots) Netboot(_ context.Context, h provisioner.Host) (inventory.Netboot, error) {
+	image, err := b.catalog.Get(h.Intent.Image)
+	if err != nil {
+		return inventory.Netboot{}, fmt.Errorf("the image of order %s: %w", h.Intent.Order, err)
+	}
+	root, err := b.root(h)
+	if err != nil {
+		return inventory.Netboot{}, err
+	}
+	return netboot(image, recipe.Values{
+		Files:  root + filePrefix + string(h.Status.Attempt.ID) + "/" + image.Digest,
+		Config: b.Base(h) + "/config",
+	})
+}
+
+func netboot(image images.Image, v recipe.Values) (inventory.Netboot, error) {
+	r, ok := recipe.Find(image.Family)
+	if !ok {
+		return inventory.Netboot{}, fmt.Errorf("image %s is of no family that boots from the network: %s", image.Name, strings.Join(image.Lacks, "; "))
+	}
+	n, err := r.Netboot(v)
+	if err != nil {
+		return inventory.Netboot{}, fmt.Errorf("fill in the recipe of image %s: %w", image.Name, err)
+	}
+	return inventory.Netboot{Kernel: n.Kernel, Initrds: n.Initrds, Cmdline: n.Cmdline}, nil
+}
+
+// UserData implements [engine.Installer].
+func (b *boots) UserData(_ context.Context, h provisioner.Host, carry map[string]any) ([]byte, error) {
+	base := b.Base(h)
+	return recipe.UserData(recipe.Host{
+		Name:          hostName(h),
+		Disk:          strings.TrimPrefix(h.Status.Attempt.Disk, "/dev/disk/by-id/"),
+		PowerOff:      h.Intent.After == provisioner.AfterPowerOff,
+		BeforeInstall: base + "/step/" + provisioner.StageWriting,
+		AfterInstall:  base + "/step/" + provisioner.StageWritten,
+		Booted:        base + "/booted",
+		Handoff:       carry,
+		Config:        h.Intent.Config,
+	})
+}
+
+// hostName is the row's name, or else one that is unique and a valid label.
+func hostName(h provisioner.Host) string {
+	if h.Intent.Row.Name != "" {
+		return h.Intent.Row.Name
+	}
+	return string(h.ID)
+}
+
+// Base implements [engine.Installer].
+func (b *boots) Base(h provisioner.Host) string {
+	root, err := b.root(h)
+	if err != nil {
+		return ""
+	}
+	a := h.Status.Attempt
+	return root + api.AttemptRoot + "/" + string(a.ID) + "/" + a.Token.Reveal()
+}
+
+// root is the boot plane as h reaches it: our address on the network where it
+// was seen last.
+func (b *boots) root(h provisioner.Host) (string, error) {
+	if h.Facts.Sighting == nil {
+		return "", fmt.Errorf("host %s was not seen on any network", h.ID)
+	}
+	n, ok := b.networks[h.Facts.Sighting.Network]
+	if !ok {
+		return "", fmt.Errorf("host %s was last seen on %s, which is not configured any more", h.ID, h.Facts.Sighting.Network)
+	}
+	return n.base, nil
+}
+
+// ScoutVersion implements [engine.Installer].
+func (b *boots) ScoutVersion() string {
+	image, ok := b.catalog.Newest(scoutFamily)
+	if !ok {
+		return ""
+	}
+	return image.Meta[scoutVersionMeta]
+}
+
+// reasons says what does not work yet.
+func (b *boots) reasons() []string {
+	if _, ok := b.catalog.Newest(scoutFamily); !ok {
+		return []string{noRamdisk}
+	}
+	return nil
+}

@@ -1,0 +1,82 @@
+package app
+
+import (
+	"context"
+	"net"
+	"strings"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/config"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
+	"github.com/muster-boot/muster/pxe"
+)
+
+// hostIndex is what boot decisions are answered from: memory, never a store.
+type hostIndex interface {
+	ByMAC(mac string) (provisioner.Host, bool)
+	ByUUID(uuid string) (provisioner.Host, bool)
+}
+
+// decider is the one place that says who is answered.
+type decider struct {
+	hosts   hostIndex
+	unknown map[string]config.Unknown // by interface
+}
+
+// Decide implements [pxe.Decider].
+func (d *decider) Decide(_ context.Context, c pxe.Client) (pxe.Answer, error) {
+	h, listed := d.find(c)
+	if d.offer(h, listed, c.Network) == provisioner.BootSilence {
+		return pxe.Answer{}, nil
+	}
+	return pxe.Answer{Serve: true, Script: scriptPath(c.MAC), Name: h.Intent.Row.Name}, nil
+}
+
+// offer is what the host may boot; a host in no order is answered as the
+// network that it asks on says, not the one it was seen on before.
+func (d *decider) offer(h provisioner.Host, known bool, network string) provisioner.Boot {
+	if !known || h.Status.Phase == provisioner.Unknown {
+		if d.unknown[network] == config.UnknownDiscover {
+			return provisioner.BootDiscover
+		}
+		return provisioner.BootSilence
+	}
+	return lifecycle.BootFor(h)
+}
+
+func (d *decider) find(c pxe.Client) (provisioner.Host, bool) {
+	if h, ok := d.hosts.ByMAC(c.MAC.String()); ok {
+		return h, true
+	}
+	if uuid := uuidText(c.UUID); uuid != "" {
+		return d.hosts.ByUUID(uuid)
+	}
+	return provisioner.Host{}, false
+}
+
+// uuidText is u as it came in option 97; empty when absent or junk.
+func uuidText(u pxe.UUID) string {
+	if u.IsZero() {
+		return ""
+	}
+	hex := strings.ReplaceAll(net.HardwareAddr(u[:]).String(), ":", "")
+	text, ok := inventory.NormalUUID(hex)
+	if !ok || inventory.JunkUUID(text) {
+		return ""
+	}
+	return text
+}
+
+// scriptPath is where the client with this MAC finds its boot script. It names
+// the host by an address and not by an attempt: which attempt it boots is
+// decided when the script is fetched, and everything the script names carries
+// the attempt.
+func scriptPath(mac net.HardwareAddr) string {
+	return scriptPrefix + strings.ReplaceAll(mac.String(), ":", "-") + scriptSuffix
+}
+
+const (
+	scriptPrefix = "/script/"
+	scriptSuffix = ".ipxe"
+)

@@ -1,0 +1,207 @@
+package site
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muster-boot/muster/provisioner/lab"
+)
+
+// TestTheWholeWayThenThreeBootsFromTheDisk takes a BIOS host through our own
+// undionly.kpxe (loader: always) and a UEFI host from an empty disk to
+// registered, and restarts each three times with the network first in its boot
+// order: every time the disk's own system must come up. Then it deletes the
+// server's data: the disks are now somebody's, and nothing may touch them.
+func TestTheWholeWayThenThreeBootsFromTheDisk(t *testing.T) {
+	for n, c := range []struct {
+		name     string
+		firmware lab.Firmware
+		always   bool
+		boot     string
+	}{
+		{"bios", lab.BIOS, true, "bios-pxe"},
+		{"uefi", lab.UEFI, false, "uefi-pxe"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			network := silent("lan", 10+n)
+			network.LoaderAlways = c.always
+			s := newSite(t, nil, network)
+			spec := machine(1, c.firmware, "lan")
+			s.order(t, spec)
+			h := s.add(t, spec)
+			powerOn(t, h)
+			done := s.await(t, installTime, spec.Serial, "registered")
+			if done.Boot != c.boot || done.Receipt == nil || done.Receipt.Driver != "callhome" {
+				t.Errorf("registered by %s with receipt %+v", done.Boot, done.Receipt)
+			}
+			s.checkJournal(t, spec.Serial, "discovered", "verifying", "ready", "installing", "installed", "registered")
+			for i := range 3 {
+				bootFromDisk(t, h, i)
+			}
+			forgetAndBootAgain(t, s, h, spec)
+		})
+	}
+}
+
+// systemIsUp is what the appliance's installed system says when its agent runs.
+const systemIsUp = "agent:"
+
+// bootFromDisk restarts the host and waits for the installed system.
+func bootFromDisk(t *testing.T, h *lab.Host, i int) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
+	defer cancel()
+	if err := h.PowerOff(ctx); err != nil {
+		t.Fatal(err)
+	}
+	powerOn(t, h)
+	if err := h.WaitConsole(ctx, systemIsUp); err != nil {
+		t.Fatalf("restart %d: the installed system did not come up: %v", i+1, err)
+	}
+}
+
+// forgetAndBootAgain has a server that knows nothing meet the installed host.
+func forgetAndBootAgain(t *testing.T, s *Site, h *lab.Host, spec lab.Spec) {
+	t.Helper()
+	if err := h.PowerOff(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := digest(t, h.DiskPath(0))
+	if err := s.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.RemoveAll(filepath.Join(s.DataDir(), "store")); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.order(t, spec)
+	powerOn(t, h)
+	q := s.await(t, bootTime, spec.Serial, "quarantined")
+	if !strings.Contains(q.Why, "reinstall") && !strings.Contains(q.Why, "erase") {
+		t.Errorf("the sentence does not say how to go on: %s", q.Why)
+	}
+	if err := h.PowerOff(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if after := digest(t, h.DiskPath(0)); after != before {
+		t.Error("the disk of somebody else's host was changed")
+	}
+}
+
+// digest reads only what is allocated of a sparse disk: holes are zeros.
+func digest(t *testing.T, path string) string {
+	t.Helper()
+	f, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	sum := sha256.New()
+	const seekData, seekHole = 3, 4 // lseek(2)
+	for at := int64(0); ; {
+		from, err := f.Seek(at, seekData)
+		if err != nil {
+			break // nothing but holes from here
+		}
+		to, err := f.Seek(from, seekHole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(sum, "%d-%d\n", from, to)
+		if _, err := io.Copy(sum, io.NewSectionReader(f, from, to-from)); err != nil {
+			t.Fatal(err)
+		}
+		at = to
+	}
+	return fmt.Sprintf("%x", sum.Sum(nil))
+}
+
+// TestAServerKilledWhileItsHostsWorkLosesNothing kills the server once while
+// one host verifies and again while another installs.
+func TestAServerKilledWhileItsHostsWorkLosesNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, nil, silent("lan", 20))
+	first, second := machine(1, lab.BIOS, "lan"), machine(2, lab.BIOS, "lan")
+	s.order(t, first, second)
+	a, b := s.add(t, first), s.add(t, second)
+	powerOn(t, a)
+	s.await(t, bootTime, first.Serial, "verifying", "ready", "installing")
+	restart(t, s)
+	powerOn(t, b)
+	s.await(t, bootTime, second.Serial, "installing")
+	restart(t, s)
+	for _, spec := range []lab.Spec{first, second} {
+		s.await(t, installTime, spec.Serial, "registered")
+		s.checkJournal(t, spec.Serial, "verifying", "installing", "installed", "registered")
+	}
+}
+
+func restart(t *testing.T, s *Site) {
+	t.Helper()
+	if err := s.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestAHostThatLosesPowerWhileInstallingFailsAndIsRetried takes the power away
+// after the installer began to write, lets the deadline pass, and has a person
+// retry: the half-written disk is ours and no reason to stop.
+func TestAHostThatLosesPowerWhileInstallingFailsAndIsRetried(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, map[string]string{"install": "2m"}, silent("lan", 30))
+	spec := machine(1, lab.BIOS, "lan")
+	s.order(t, spec)
+	h := s.add(t, spec)
+	powerOn(t, h)
+	s.awaitStage(t, spec.Serial, "writing")
+	if err := h.PowerOff(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	failed := s.await(t, 3*time.Minute, spec.Serial, "failed")
+	if !strings.Contains(failed.Why, "Awaited") || !strings.Contains(failed.Why, "writing") {
+		t.Errorf("the sentence names neither what was awaited nor the last evidence: %s", failed.Why)
+	}
+	if _, err := s.Muster(t.Context(), "host", "retry", spec.Serial); err != nil {
+		t.Fatal(err)
+	}
+	powerOn(t, h)
+	done := s.await(t, installTime, spec.Serial, "registered")
+	if done.Attempt == failed.Attempt {
+		t.Error("the retry has the failed attempt's id")
+	}
+}
+
+// awaitStage waits until an attempt reported a stage.
+func (s *Site) awaitStage(t *testing.T, ref, stage string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
+	defer cancel()
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		entries, err := s.Client.Journal(ctx, ref, "")
+		for _, e := range entries {
+			if strings.HasPrefix(e.Text, "Stage "+stage) {
+				return
+			}
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s never reported stage %s (%v)", ref, stage, err)
+		case <-tick.C:
+		}
+	}
+}
