@@ -34,11 +34,18 @@ func (s *Scout) stepClock(ctx context.Context) error {
 	rtc, err := s.Hands.SetClock(time.Now().Add(-skew))
 	s.clock.RTCWritten = rtc
 	if err != nil {
-		s.Console.Say("The clock is %s off and could not be set: %v.", skew.Round(time.Second), err)
+		s.Console.Say("The clock was %s and could not be set wholly: %v.", offBy(skew), err)
 		return nil
 	}
-	s.Console.Say("The clock was %s off and has been set.", skew.Round(time.Second))
+	s.Console.Say("The clock was %s and has been set.", offBy(skew))
 	return nil
+}
+
+func offBy(skew time.Duration) string {
+	if skew < 0 {
+		return (-skew).Round(time.Second).String() + " behind"
+	}
+	return skew.Round(time.Second).String() + " ahead"
 }
 
 // skewOf is how far this host's clock is ahead: the server's answer belongs to

@@ -66,3 +66,14 @@ func restart(how int) error {
 	}
 	return errors.New("the kernel did not leave this system")
 }
+
+// freeMemory is what the kernel says can be taken without swapping (sysinfo(2)
+// tells only what is idle; what is cached here are files of the ramdisk, which
+// cannot be given back, so idle is the right figure).
+func freeMemory() int64 {
+	var i unix.Sysinfo_t
+	if err := unix.Sysinfo(&i); err != nil {
+		return 0
+	}
+	return int64(i.Freeram) * int64(i.Unit)
+}

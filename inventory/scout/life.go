@@ -46,7 +46,7 @@ func Live(version string, dial func(Params) Server) {
 
 // guarded turns a panic of f's own goroutine into an error. A panic elsewhere
 // ends the process, and with it the kernel, which then restarts the host too:
-// see kernelPanic.
+// see quietKernel.
 func guarded(f func() error) (err error) {
 	defer func() {
 		if r := recover(); r != nil {

@@ -43,7 +43,7 @@ func (l *linux) Look(_ context.Context, contents bool) inventory.Report {
 }
 
 func (l *linux) Load(ctx context.Context, n inventory.Netboot, say func(string)) error {
-	b := netboot{client: l.client}
+	b := netboot{client: l.client, free: freeMemory}
 	if mac := l.network.on.mac; mac != nil {
 		b.boot = bootif(mac)
 	}

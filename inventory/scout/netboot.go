@@ -25,6 +25,9 @@ const (
 	// largestImage bounds what is taken into memory; it is far above any
 	// installer's kernel and initrd.
 	largestImage = 4 << 30
+	// copies is how often an image is in memory at once while it is loaded: as
+	// fetched, as the kernel reads it, and where it will be started.
+	copies = 3
 )
 
 // ErrRefused is an answer of this host that will not change: it does not start
@@ -38,7 +41,8 @@ func IsRefused(err error) bool { return errors.Is(err, ErrRefused) }
 // running kernel.
 type netboot struct {
 	client *http.Client
-	boot   string // BOOTIF word for the next kernel; "" where unknown
+	boot   string       // BOOTIF word for the next kernel; "" where unknown
+	free   func() int64 // bytes of memory that can still be taken
 }
 
 // load fetches and loads. say is told about progress in sentences.
@@ -114,8 +118,8 @@ func (b netboot) download(ctx context.Context, url string, w io.Writer, say func
 	if resp.StatusCode != http.StatusOK {
 		return 0, fmt.Errorf("the server answers %s", resp.Status)
 	}
-	if resp.ContentLength > largestImage {
-		return 0, fmt.Errorf("it is %d bytes long, more than a host can start from memory", resp.ContentLength)
+	if err := fits(resp.ContentLength, b.free()); err != nil {
+		return 0, err
 	}
 	p := &progress{w: w, guard: guard, name: path.Base(req.URL.Path), total: resp.ContentLength, say: say, next: time.Now().Add(progressEvery)}
 	n, err := io.Copy(p, io.LimitReader(resp.Body, largestImage))
@@ -127,6 +131,15 @@ func (b netboot) download(ctx context.Context, url string, w io.Writer, say func
 	}
 	say(fmt.Sprintf("Fetched %s, %.1f MB.", p.name, megabytes(n)))
 	return n, nil
+}
+
+// fits refuses an image that would leave the host without memory: the kernel
+// would then end the scout, and with it itself.
+func fits(size, free int64) error {
+	if size > largestImage || size*copies > free {
+		return fmt.Errorf("%w: it is %.0f MB, needed %d times at once, and %.0f MB of memory are free", ErrRefused, megabytes(size), copies, megabytes(free))
+	}
+	return nil
 }
 
 // progress writes through, pushes the stall guard back, and tells how far it is.
