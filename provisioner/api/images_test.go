@@ -2,92 +2,14 @@ package api_test
 
 import (
 	"bytes"
-	"context"
-	"crypto/sha256"
-	"errors"
-	"fmt"
-	"io"
 	"strings"
-	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
-	"github.com/muster-boot/muster/provisioner"
-	"github.com/muster-boot/muster/provisioner/api"
 	"github.com/muster-boot/muster/provisioner/api/client"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 )
-
-// shelf is a Catalog in memory.
-type shelf struct {
-	mu     sync.Mutex
-	images []v1.Image
-	files  map[string]string
-}
-
-func (s *shelf) List(context.Context) ([]v1.Image, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return append([]v1.Image{}, s.images...), nil
-}
-
-func (s *shelf) Get(_ context.Context, ref string) (v1.Image, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, i := range s.images {
-		if i.Name == ref || strings.HasPrefix(i.Digest, ref) {
-			return i, nil
-		}
-	}
-	return v1.Image{}, &provisioner.Fault{Kind: provisioner.NotFound, Err: fmt.Errorf("there is no image %q", ref)}
-}
-
-func (s *shelf) Add(_ context.Context, name string, size int64, content io.Reader) (v1.Image, error) {
-	text, err := io.ReadAll(content)
-	if err != nil {
-		return v1.Image{}, &provisioner.Fault{Kind: provisioner.Invalid, Err: err}
-	}
-	if size >= 0 && size != int64(len(text)) {
-		return v1.Image{}, errors.New("the size is not that of the content")
-	}
-	return s.keep(v1.Image{Name: name, Size: size, Family: "kairos", Digest: fmt.Sprintf("sha256:%x", sha256.Sum256(text))}), nil
-}
-
-func (s *shelf) AddSet(_ context.Context, name string, version map[string]string, files []api.File) (v1.Image, error) {
-	for _, f := range files {
-		text, err := io.ReadAll(f.Content)
-		if err != nil || int64(len(text)) != f.Size {
-			return v1.Image{}, fmt.Errorf("%s: %d bytes, %w", f.Path, len(text), err)
-		}
-		s.mu.Lock()
-		if s.files == nil {
-			s.files = map[string]string{}
-		}
-		s.files[f.Path] = string(text)
-		s.mu.Unlock()
-	}
-	return s.keep(v1.Image{Name: name, Family: "scout", Version: version, Digest: "sha256:set"}), nil
-}
-
-func (s *shelf) keep(i v1.Image) v1.Image {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.images = append(s.images, i)
-	return i
-}
-
-func (s *shelf) Remove(_ context.Context, digest string) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for n, i := range s.images {
-		if i.Digest == digest {
-			s.images = append(s.images[:n], s.images[n+1:]...)
-			return nil
-		}
-	}
-	return errors.New("removed twice")
-}
 
 func TestAnImageStaysWhileAnOrderNamesIt(t *testing.T) {
 	s := newSite(t)
@@ -136,8 +58,7 @@ func (c *counter) Read(p []byte) (int, error) {
 }
 
 func TestARamdiskComesWholeWithItsVersion(t *testing.T) {
-	catalog := &shelf{}
-	s := newSite(t, func(o *api.Options) { o.Images = catalog })
+	s := newSite(t)
 	kernel, initrd := bytes.Repeat([]byte("k"), 3<<20), []byte("initrd")
 	i, err := s.AddRamdisk(t.Context(), client.Ramdisk{
 		Name: "ramdisk", Version: map[string]string{"kernel": "6.1"},
@@ -147,7 +68,7 @@ func TestARamdiskComesWholeWithItsVersion(t *testing.T) {
 	if err != nil || i.Family != "scout" || i.Version["kernel"] != "6.1" {
 		t.Fatalf("image %+v, %v", i, err)
 	}
-	if catalog.files["kernel"] != string(kernel) || catalog.files["initrd"] != "initrd" {
+	if s.Shelf.File("kernel") != string(kernel) || s.Shelf.File("initrd") != "initrd" {
 		t.Error("the files are not those that were sent")
 	}
 }

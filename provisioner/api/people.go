@@ -45,7 +45,11 @@ func New(o Options) http.Handler {
 	if o.Reasons == nil {
 		o.Reasons = func() []string { return nil }
 	}
-	table := (&people{Options: o}).routes()
+	p := &people{Options: o}
+	table := p.routes()
+	for i := range table {
+		table[i].serve = p.current(table[i].serve)
+	}
 	table = append(table, route{method: "GET", path: "/openapi.json", access: Viewer, id: "document",
 		summary: "This interface, as OpenAPI 3.1", reply: stream("application/json"), serve: serveDocument(table, o.Version)})
 	return mount(table, o.Log)
@@ -57,6 +61,16 @@ func (p *people) routes() []route {
 		{"GET", "/v1/version", Viewer, "version", "Which muster this is", nil, nil, v1.Version{}, p.version},
 		{"GET", "/v1/health", Viewer, "health", "Whether all works, and what does not", nil, nil, v1.Health{}, p.health},
 	})
+}
+
+// current makes an answer know all that was committed before the question.
+func (p *people) current(serve func(*http.Request) Response) func(*http.Request) Response {
+	return func(r *http.Request) Response {
+		if err := p.Mirror.Sync(r.Context()); err != nil {
+			return fail(err)
+		}
+		return serve(r)
+	}
 }
 
 func (p *people) version(*http.Request) Response {
