@@ -1,0 +1,350 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muster-boot/muster/provisioner/api/client"
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+)
+
+func (s *session) hostCommands() *cobra.Command {
+	return group("host", "Hosts: a HOST is an id, serial, name or MAC",
+		s.hostList(), s.hostShow(), s.hostWatch(), s.hostWhy(), s.hostApprove(), s.hostHold(),
+		s.hostAct("release", "Let a held or quarantined host go on", (*client.Client).Release),
+		s.hostAct("retry", "Try again from the start", (*client.Client).Retry),
+		s.hostAct("reinstall", "Install anew; the host's disk may be erased once", (*client.Client).Reinstall),
+		s.hostRemove())
+}
+
+func (s *session) hostList() *cobra.Command {
+	var order, phase string
+	cmd := &cobra.Command{
+		Use: "list", Short: "List hosts", Args: exactly(0),
+		Example: "  muster host list --order plant7\n  muster host list --phase quarantined -o json",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			hosts, err := c.Hosts(cmd.Context(), order, phase)
+			if err != nil {
+				return err
+			}
+			return s.show(hostList(hosts))
+		},
+	}
+	cmd.Flags().StringVar(&order, "order", "", "only hosts of this order")
+	cmd.Flags().StringVar(&phase, "phase", "", "only hosts in this phase")
+	return s.reading(cmd)
+}
+
+type hostList []v1.Host
+
+func (l hostList) table(t *table) {
+	t.row("HOST", "ORDER", "PHASE", "SINCE", "SERIAL", "MAC", "BOOT", "WHY")
+	for _, h := range l {
+		t.row(cmp.Or(h.Name, h.ID), h.Order, h.Phase, t.age(h.Since), h.Serial, first(h.MACs), h.Boot, h.Why)
+	}
+}
+
+func first(list []string) string {
+	if len(list) == 0 {
+		return ""
+	}
+	return list[0]
+}
+
+func (s *session) hostShow() *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: "show HOST", Short: "Show one host with its hardware", Args: exactly(1),
+		Example: "  muster host show 52:54:00:12:34:56",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			h, err := c.Host(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return s.show(hostCard(h))
+		},
+	})
+}
+
+type hostCard v1.Host
+
+func (h hostCard) table(t *table) {
+	t.row("host", h.ID)
+	t.row("name", h.Name)
+	t.row("order", h.Order)
+	t.row("serial", h.Serial)
+	t.row("uuid", h.UUID)
+	t.row("macs", strings.Join(h.MACs, " "))
+	t.row("phase", h.Phase+" for "+t.age(h.Since))
+	t.row("why", h.Why)
+	t.row("next", h.NextEvidence)
+	t.row("deadline", t.until(h.Deadline))
+	t.row("attempt", h.Attempt)
+	t.row("held", h.Hold)
+	t.row("boot", h.Boot)
+	t.row("address", h.Address)
+	t.row("profile", h.Profile)
+	t.row("image", short(h.Image))
+	t.row("hand-off", h.Handoff)
+	if p := h.Progress; p != nil {
+		t.row("progress", strings.TrimSpace(p.Stage+" "+p.Detail)+", "+t.age(p.At)+" ago")
+	}
+	if r := h.Receipt; r != nil {
+		t.row("receipt", r.Driver+" "+r.ID+" ("+r.Proof+")")
+	}
+	for _, f := range h.Findings {
+		t.row("finding", f.Sentence)
+	}
+	if h.Report != nil {
+		hardware(t, *h.Report)
+	}
+}
+
+func hardware(t *table, r v1.Summary) {
+	t.row("system", r.Manufacturer+" "+r.Product+", "+r.Firmware)
+	t.row("cpu", first(r.CPUs))
+	t.row("memory", memory(r.Memory))
+	for _, d := range r.Disks {
+		t.row("disk", d.Name+" "+d.Model+" "+d.Serial+", "+size(int64(d.Size)))
+	}
+	for _, n := range r.NICs {
+		t.row("nic", n.Name+" "+n.MAC+" "+n.Driver+", "+link(n.Link))
+	}
+	for _, text := range append(r.Gaps, r.Problems...) {
+		t.row("trouble", text)
+	}
+}
+
+func link(up *bool) string {
+	switch {
+	case up == nil:
+		return "link unknown"
+	case *up:
+		return "link"
+	}
+	return "no link"
+}
+
+func (s *session) hostWhy() *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: "why HOST", Short: "Say why a host is where it is, and what it waits for", Args: exactly(1),
+		Long:    "Say why a host is where it is, and what it waits for.\nThe exit code is 1 where the host is failed or quarantined.",
+		Example: "  muster host why rack4-u12",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			why, err := c.Why(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := s.show(hostWhy(why)); err != nil {
+				return err
+			}
+			return verdict(why.Host.Phase)
+		},
+	})
+}
+
+// verdict is no for a host that went wrong.
+func verdict(phase string) error {
+	if phase == "failed" || phase == "quarantined" {
+		return errNo
+	}
+	return nil
+}
+
+type hostWhy v1.Why
+
+func (w hostWhy) table(t *table) {
+	h := w.Host
+	t.line(cmp.Or(h.Name, h.ID) + " is " + h.Phase + " for " + t.age(h.Since) + ". " + h.Why)
+	for _, f := range h.Findings {
+		t.line("  " + oneLine(f.Sentence))
+	}
+	t.line(h.NextEvidence)
+	if h.Deadline != nil {
+		t.line("Deadline: " + t.until(h.Deadline) + ".")
+	}
+	t.line("")
+	for _, e := range w.Recent {
+		t.row(e.At.Local().Format("15:04:05"), e.Phase, e.By, e.Text)
+	}
+}
+
+func (s *session) hostWatch() *cobra.Command {
+	var wait bool
+	cmd := &cobra.Command{
+		Use: "watch [HOST]", Short: "Print what happens as it happens",
+		Long: "Print what happens as it happens, of all hosts or of one.\nWith --wait it ends when the host is registered (exit code 0), or failed or\nquarantined (exit code 1).",
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 1 || wait && len(args) == 0 {
+				return usage("use it like this: %s", cmd.UseLine())
+			}
+			return nil
+		},
+		Example: "  muster host watch\n  muster host watch --wait rack4-u12",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			w := &watcher{session: s, wait: wait}
+			return w.run(cmd.Context(), args)
+		},
+	}
+	cmd.Flags().BoolVar(&wait, "wait", false, "end when the host is registered, failed or quarantined")
+	return s.reading(cmd)
+}
+
+// watcher prints events of all hosts, or of one.
+type watcher struct {
+	*session
+	wait bool
+	only string // id; empty: all
+}
+
+func (w *watcher) run(ctx context.Context, args []string) error {
+	c, err := w.client()
+	if err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		h, err := c.Host(ctx, args[0])
+		if err != nil {
+			return err
+		}
+		if w.only = h.ID; w.wait && settled(h.Phase) {
+			say(w.out, "%s is %s. %s", cmp.Or(h.Name, h.ID), h.Phase, h.Why)
+			return verdict(h.Phase)
+		}
+	}
+	err = c.Watch(ctx, 0, w.event)
+	if done, ended := err.(ended); ended {
+		return verdict(done.phase)
+	}
+	return err
+}
+
+// ended stops a watch at a host that has settled.
+type ended struct{ phase string }
+
+func (e ended) Error() string { return "the host is " + e.phase }
+
+func settled(phase string) bool {
+	return phase == "registered" || verdict(phase) != nil
+}
+
+func (w *watcher) event(ev v1.Event) error {
+	if w.only != "" && ev.Entry.Host != w.only {
+		return nil
+	}
+	if err := w.print(ev); err != nil {
+		return err
+	}
+	if w.wait && settled(ev.Entry.Phase) {
+		return ended{ev.Entry.Phase}
+	}
+	return nil
+}
+
+func (w *watcher) print(ev v1.Event) error {
+	if w.format == asJSON {
+		return w.showJSON(ev)
+	}
+	name := ev.Entry.Host
+	if ev.Host != nil {
+		name = cmp.Or(ev.Host.Name, name)
+	}
+	say(w.out, "%s  %-20s  %-11s  %s", ev.Entry.At.Local().Format("15:04:05"), name, ev.Entry.Phase, oneLine(ev.Entry.Text))
+	return nil
+}
+
+func (s *session) hostApprove() *cobra.Command {
+	var order string
+	cmd := &cobra.Command{
+		Use: "approve HOST --order ORDER", Short: "Take a discovered, unlisted host into an order", Args: exactly(1),
+		Example: "  muster host approve h-7q2mk4xw --order plant7",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if order == "" {
+				return usage("name the order: %s", cmd.UseLine())
+			}
+			return s.acted(cmd, args[0], func(c *client.Client, ctx context.Context, ref string) (v1.Host, error) {
+				return c.Approve(ctx, ref, order)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&order, "order", "", "the order")
+	return s.reading(cmd)
+}
+
+func (s *session) hostHold() *cobra.Command {
+	var reason string
+	cmd := &cobra.Command{
+		Use: "hold HOST --reason TEXT", Short: "Stop a host until it is released", Args: exactly(1),
+		Example: "  muster host hold rack4-u12 --reason 'fan rattles'",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if strings.TrimSpace(reason) == "" {
+				return usage("say why, for the next person: %s", cmd.UseLine())
+			}
+			return s.acted(cmd, args[0], func(c *client.Client, ctx context.Context, ref string) (v1.Host, error) {
+				return c.Hold(ctx, ref, reason)
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why")
+	return s.reading(cmd)
+}
+
+// action is a call that changes a host and returns it.
+type action func(c *client.Client, ctx context.Context, ref string) (v1.Host, error)
+
+func (s *session) hostAct(verb, short string, do action) *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: verb + " HOST", Short: short, Args: exactly(1),
+		Example: "  muster host " + verb + " rack4-u12",
+		RunE:    func(cmd *cobra.Command, args []string) error { return s.acted(cmd, args[0], do) },
+	})
+}
+
+// acted does an action and prints the host as it then is.
+func (s *session) acted(cmd *cobra.Command, ref string, do action) error {
+	c, err := s.client()
+	if err != nil {
+		return err
+	}
+	h, err := do(c, cmd.Context(), ref)
+	if err != nil {
+		return err
+	}
+	return s.show(hostList{h})
+}
+
+func (s *session) hostRemove() *cobra.Command {
+	var force bool
+	cmd := &cobra.Command{
+		Use: "rm HOST...", Short: "Forget hosts; their journals stay", Args: atLeast(1),
+		Example: "  muster host rm h-7q2mk4xw",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			for _, ref := range args {
+				if err := c.Remove(cmd.Context(), ref, force); err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&force, "force", false, "also a host that muster is working on")
+	return cmd
+}

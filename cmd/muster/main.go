@@ -1,0 +1,22 @@
+// Command muster is the server and its command line.
+//
+// It decides nothing: serve reads a configuration and runs provisioner/app,
+// every other command makes one call of provisioner/api/client and prints what
+// came. Lint reads files and needs no server. One file holds the commands of
+// one noun; start at [root] in root.go.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	s := &session{out: os.Stdout, err: os.Stderr}
+	code := s.run(ctx, os.Args[1:])
+	stop()
+	os.Exit(code)
+}

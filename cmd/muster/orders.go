@@ -1,0 +1,228 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"sort"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/muster-boot/muster/provisioner/api"
+	"github.com/muster-boot/muster/provisioner/api/client"
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+)
+
+func (s *session) orderCommands() *cobra.Command {
+	return group("order", "Orders: a batch of hosts for one purpose",
+		s.orderImport(), s.orderLint(), s.orderList(), s.orderShow(),
+		s.orderStart("start", "Let the hosts of an order be installed", (*client.Client).Start),
+		s.orderStart("stop", "Let no further host of an order begin to install", (*client.Client).Stop))
+}
+
+func (s *session) orderImport() *cobra.Command {
+	var profiles []string
+	cmd := &cobra.Command{
+		Use: "import ORDER.yaml HOSTS.csv", Short: "Take in an order with its manifest, in whole or not at all", Args: exactly(2),
+		Long: "Take in an order with its manifest, in whole or not at all.\n" +
+			"The same order imported again updates its hosts by serial, UUID or MAC.",
+		Example: "  muster order import plant7.yaml plant7.csv --profile our-model.yaml",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			in, err := readImport(args[0], args[1], profiles)
+			if err != nil {
+				return err
+			}
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			report, err := c.Import(cmd.Context(), in)
+			if err != nil {
+				return err
+			}
+			return s.show(imported(report))
+		},
+	}
+	cmd.Flags().StringArrayVar(&profiles, "profile", nil, "file of a profile that the order names; may come again")
+	return s.reading(cmd)
+}
+
+// readImport reads the files of an order.
+func readImport(order, manifest string, profiles []string) (v1.Import, error) {
+	in := v1.Import{Profiles: []string{}}
+	var err error
+	if in.Order, err = readFile(order); err != nil {
+		return in, err
+	}
+	if in.Manifest, err = readFile(manifest); err != nil {
+		return in, err
+	}
+	for _, name := range profiles {
+		text, err := readFile(name)
+		if err != nil {
+			return in, err
+		}
+		in.Profiles = append(in.Profiles, text)
+	}
+	return in, nil
+}
+
+// readFile reads a file that was named on the command line.
+func readFile(name string) (string, error) {
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return "", usageError{err}
+	}
+	return string(text), nil
+}
+
+type imported v1.Imported
+
+func (i imported) table(t *table) {
+	t.line(fmt.Sprintf("Order %s: %d hosts listed; %d added, %d changed, %d removed, %d kept though no longer listed.",
+		i.Order, i.Hosts, len(i.Added), len(i.Changed), len(i.Removed), len(i.Kept)))
+	for _, w := range i.Warnings {
+		t.line("warning: " + w.String())
+	}
+}
+
+func (s *session) orderLint() *cobra.Command {
+	var profiles []string
+	cmd := &cobra.Command{
+		Use: "lint ORDER.yaml HOSTS.csv", Short: "Check an order and its manifest; needs no server", Args: exactly(2),
+		Long: "Check an order and its manifest; needs no server.\n" +
+			"Whether its image is there only the server knows: order import checks that too.",
+		Example: "  muster order lint plant7.yaml plant7.csv",
+		RunE: func(_ *cobra.Command, args []string) error {
+			in, err := readImport(args[0], args[1], profiles)
+			if err != nil {
+				return err
+			}
+			draft, wrong := api.ReadDraft(in)
+			l := lint{Errors: append([]v1.Remark{}, wrong...), Warnings: append([]v1.Remark{}, draft.Warnings...), Hosts: len(draft.Rows)}
+			if err := s.show(l); err != nil {
+				return err
+			}
+			if len(l.Errors) > 0 {
+				return errNo
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringArrayVar(&profiles, "profile", nil, "file of a profile that the order names; may come again")
+	return s.reading(cmd)
+}
+
+// lint is what a lint found.
+type lint struct {
+	Hosts    int         `json:"hosts"`
+	Errors   []v1.Remark `json:"errors"`
+	Warnings []v1.Remark `json:"warnings"`
+}
+
+func (l lint) table(t *table) {
+	for _, e := range l.Errors {
+		t.line("error: " + e.String())
+	}
+	for _, w := range l.Warnings {
+		t.line("warning: " + w.String())
+	}
+	if len(l.Errors) == 0 {
+		t.line(fmt.Sprintf("%d hosts, nothing to correct", l.Hosts))
+	}
+}
+
+func (s *session) orderList() *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: "list", Short: "List orders", Args: exactly(0), Example: "  muster order list",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			orders, err := c.Orders(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return s.show(orderList(orders))
+		},
+	})
+}
+
+type orderList []v1.Order
+
+func (l orderList) table(t *table) {
+	t.row("ORDER", "HOSTS", "STARTED", "PROFILE", "IMAGE", "HAND-OFF", "PHASES")
+	for _, o := range l {
+		t.row(o.Name, len(o.Hosts), started(t, o), o.Profile, short(o.Image), o.Handoff, phases(o.Phases))
+	}
+}
+
+func started(t *table, o v1.Order) string {
+	if o.Started == nil {
+		return "no"
+	}
+	return t.age(*o.Started) + " ago"
+}
+
+func phases(count map[string]int) string {
+	words := make([]string, 0, len(count))
+	for phase, n := range count {
+		words = append(words, fmt.Sprintf("%d %s", n, phase))
+	}
+	sort.Strings(words)
+	return strings.Join(words, ", ")
+}
+
+func (s *session) orderShow() *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: "show ORDER", Short: "Show one order", Args: exactly(1), Example: "  muster order show plant7",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			o, err := c.Order(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return s.show(orderCard(o))
+		},
+	})
+}
+
+type orderCard v1.Order
+
+func (o orderCard) table(t *table) {
+	t.row("order", o.Name)
+	t.row("profile", o.Profile)
+	t.row("image", o.Image)
+	t.row("hand-off", o.Handoff)
+	t.row("erase", o.Erase)
+	t.row("after", o.After)
+	t.row("config", strings.Join(o.Config, ", "))
+	t.row("imported", t.age(o.Imported)+" ago")
+	t.row("started", started(t, v1.Order(o)))
+	t.row("hosts", cmp.Or(phases(o.Phases), "none"))
+}
+
+func (s *session) orderStart(
+	verb, short string, do func(*client.Client, context.Context, string) (v1.Order, error),
+) *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: verb + " ORDER", Short: short, Args: exactly(1), Example: "  muster order " + verb + " plant7",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			o, err := do(c, cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return s.show(orderList{o})
+		},
+	})
+}
