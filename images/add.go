@@ -1,0 +1,245 @@
+package images
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/dustin/go-humanize"
+
+	"github.com/muster-boot/muster/images/iso"
+	"github.com/muster-boot/muster/images/recipe"
+)
+
+// AddOptions go with an image that is added. The zero value is an image
+// without a name, of a size nobody told.
+type AddOptions struct {
+	Name     string                  // taken from the image that has it
+	Size     int64                   // bytes that will come, 0 if not known; fewer or more are refused
+	Progress func(done, total int64) // called from Add as bytes arrive; total is Size
+	Meta     map[string]string
+}
+
+// SetPart is one file to be added as part of a set.
+type SetPart struct {
+	Path    string // absolute within the set, e.g. "/kernel"
+	Content io.Reader
+}
+
+// Add receives an ISO image. An image of no known layout is kept and says what
+// it lacks; one that is cut short, or no ISO at all, is refused. Whatever goes
+// wrong, the catalog is as it was. The same content again is the same image,
+// under the new name if one is given. ctx is looked at between reads.
+func (c *Catalog) Add(ctx context.Context, r io.Reader, o AddOptions) (Image, error) {
+	if err := errors.Join(checkName(o.Name), c.checkSpace(o.Size)); err != nil {
+		return Image{}, fmt.Errorf("add image: %w", err)
+	}
+	got, err := c.receive(ctx, r, o)
+	if err != nil {
+		return Image{}, fmt.Errorf("add image: %w", err)
+	}
+	defer got.discard()
+	if o.Size > 0 && got.size != o.Size {
+		return Image{}, fmt.Errorf("add image: %d bytes came where %d were announced; send it again", got.size, o.Size)
+	}
+	i, err := inspect(got)
+	if err != nil {
+		return Image{}, fmt.Errorf("add image: %w", err)
+	}
+	i.Name, i.Meta = o.Name, o.Meta
+	return c.commit(i, []*received{got})
+}
+
+// AddSet receives an image of several plain files. Its digest is that of the
+// list of its files, so the same files are the same image. o.Size is ignored.
+func (c *Catalog) AddSet(ctx context.Context, parts []SetPart, o AddOptions) (Image, error) {
+	o.Size = 0
+	if err := errors.Join(checkName(o.Name), checkParts(parts)); err != nil {
+		return Image{}, fmt.Errorf("add set: %w", err)
+	}
+	i := Image{Form: recipe.Set, Name: o.Name, Meta: o.Meta}
+	var all []*received
+	for _, p := range parts {
+		got, err := c.receive(ctx, p.Content, o)
+		if err != nil {
+			return Image{}, fmt.Errorf("add set: %s: %w", p.Path, err)
+		}
+		defer got.discard()
+		all = append(all, got)
+		i.Files = append(i.Files, SetFile{Path: p.Path, Digest: got.digest, Size: got.size})
+		i.Size += got.size
+	}
+	slices.SortFunc(i.Files, func(a, b SetFile) int { return strings.Compare(a.Path, b.Path) })
+	i.Digest = setDigest(i.Files)
+	r, why, lacks := recipe.Recognise(setListing(i.Files))
+	i.Family, i.Why, i.Lacks = r.Family, why, lacks
+	return c.commit(i, all)
+}
+
+func checkParts(parts []SetPart) error {
+	seen := map[string]bool{}
+	for _, p := range parts {
+		if p.Path == "/" || path.Clean("/"+p.Path) != p.Path || strings.ContainsAny(p.Path, " \n") {
+			return fmt.Errorf("%q is not a clean absolute path", p.Path)
+		}
+		if seen[p.Path] {
+			return fmt.Errorf("%s comes twice", p.Path)
+		}
+		seen[p.Path] = true
+	}
+	if len(parts) == 0 {
+		return errors.New("a set has at least one file")
+	}
+	return nil
+}
+
+// setDigest is over one line a file, in the form of sha256sum, sorted by path.
+func setDigest(files []SetFile) string {
+	h := sha256.New()
+	for _, f := range files {
+		fmt.Fprintf(h, "%s  %s\n", f.Digest, f.Path)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// received is a content that is complete on disk but not yet anybody's.
+type received struct {
+	file   *os.File
+	digest string
+	size   int64
+}
+
+func (r *received) discard() {
+	_ = r.file.Close()
+	_ = os.Remove(r.file.Name()) // moved away when it was taken over
+}
+
+// receive writes a content to a temporary file while it is hashed.
+func (c *Catalog) receive(ctx context.Context, r io.Reader, o AddOptions) (*received, error) {
+	f, err := os.CreateTemp(filepath.Join(c.dir, tmpDir), "content-")
+	if err != nil {
+		return nil, c.explain(err)
+	}
+	got := &received{file: f}
+	h := sha256.New()
+	in := &watchedReader{ctx: ctx, r: r, total: o.Size, progress: o.Progress}
+	got.size, err = io.CopyBuffer(io.MultiWriter(f, h), in, make([]byte, 1<<20))
+	if err == nil {
+		err = f.Sync()
+	}
+	if err != nil {
+		got.discard()
+		return nil, c.explain(err)
+	}
+	got.digest = hex.EncodeToString(h.Sum(nil))
+	return got, nil
+}
+
+// watchedReader tells progress, and ends when its context does.
+type watchedReader struct {
+	ctx         context.Context
+	r           io.Reader
+	done, total int64
+	progress    func(done, total int64)
+}
+
+func (w *watchedReader) Read(b []byte) (int, error) {
+	if err := w.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := w.r.Read(b)
+	w.done += int64(n)
+	if w.progress != nil && n > 0 {
+		w.progress(w.done, w.total)
+	}
+	return n, err
+}
+
+// inspect reads the whole structure of an ISO, so that none that is cut short
+// enters the catalog.
+func inspect(got *received) (Image, error) {
+	v, err := openVolume(got.file)
+	if errors.Is(err, iso.ErrNotISO) {
+		return Image{}, fmt.Errorf("%w; muster image add takes installer ISOs", err)
+	}
+	if err == nil {
+		err = v.Walk(func(iso.File) error { return nil })
+	}
+	if err != nil {
+		return Image{}, err
+	}
+	listing, err := readISO(got.file)
+	if err != nil {
+		return Image{}, err
+	}
+	r, why, lacks := recipe.Recognise(listing)
+	return Image{Digest: got.digest, Form: recipe.ISO, Size: got.size, Label: listing.label, Family: r.Family, Why: why, Lacks: lacks}, nil
+}
+
+// commit makes an image visible: contents first, then its record.
+func (c *Catalog) commit(i Image, contents []*received) (Image, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i.Added = c.now().UTC()
+	if before, ok := c.images[i.Digest]; ok {
+		i.Name = cmp.Or(i.Name, before.Name)
+		if i.Meta == nil {
+			i.Meta = before.Meta
+		}
+	}
+	err := c.place(contents)
+	if err == nil {
+		err = c.record(i)
+	}
+	if err != nil {
+		return Image{}, errors.Join(fmt.Errorf("add image: %w", c.explain(err)), c.sweepBlobs())
+	}
+	c.images[i.Digest] = i
+	return i, nil
+}
+
+// place moves contents to where records look for them.
+func (c *Catalog) place(contents []*received) error {
+	for _, got := range contents {
+		if err := os.Rename(got.file.Name(), c.blob(got.digest)); err != nil {
+			return err
+		}
+	}
+	return c.syncDir(blobDir)
+}
+
+// checkSpace refuses before the first byte what cannot fit.
+func (c *Catalog) checkSpace(size int64) error {
+	free, ok := c.free()
+	if !ok || size <= free {
+		return nil
+	}
+	return fmt.Errorf("no space left: the image has %s, %s has %s free; remove images or free some space, then add it again",
+		humanize.Bytes(uint64(size)), c.dir, humanize.Bytes(uint64(free)))
+}
+
+func (c *Catalog) free() (bytes int64, ok bool) {
+	var s syscall.Statfs_t
+	if err := syscall.Statfs(c.dir, &s); err != nil {
+		return 0, false
+	}
+	return int64(s.Bavail) * s.Bsize, true
+}
+
+// explain says what to do where the disk is full.
+func (c *Catalog) explain(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return fmt.Errorf("no space left in %s; remove images or free some space, then add it again: %w", c.dir, err)
+	}
+	return err
+}

@@ -1,0 +1,204 @@
+// Package images keeps the images that hosts are installed from: a catalog by
+// digest, whose files are served straight out of what was added.
+//
+// An image is visible only when all of it is on disk and has been looked at; a
+// file that stops half-way leaves nothing. The catalog unpacks nothing, knows
+// no host, and serves only the files that the image's recipe names, because an
+// installer image may carry secrets of its builder. Start at [Open] and
+// [Catalog.Add]; recipe has the families, iso finds files in an ISO.
+package images
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/muster-boot/muster/images/recipe"
+)
+
+// ErrNotFound says that no image, or no file of an image, has that name.
+var ErrNotFound = errors.New("not in the catalog")
+
+// Image is one image of the catalog.
+type Image struct {
+	Digest string            `json:"digest"`         // sha256 in hexadecimal: of an ISO its bytes, of a set its list of files
+	Name   string            `json:"name,omitempty"` // chosen by people; of two images the later has it
+	Form   recipe.Form       `json:"form"`
+	Size   int64             `json:"size"` // bytes
+	Family string            `json:"family,omitempty"`
+	Label  string            `json:"label,omitempty"` // volume label
+	Added  time.Time         `json:"added"`
+	Why    []string          `json:"why,omitempty"`   // what the family was told by
+	Lacks  []string          `json:"lacks,omitempty"` // what is missing, or does not travel by netboot
+	Meta   map[string]string `json:"meta,omitempty"`  // versions, said by who added it
+	Files  []SetFile         `json:"files,omitempty"` // of a set
+}
+
+// SetFile is one file of a set.
+type SetFile struct {
+	Path   string `json:"path"` // absolute within the set
+	Digest string `json:"digest"`
+	Size   int64  `json:"size"`
+}
+
+// Catalog is the images of one directory. Its methods may be called
+// concurrently. One process has it open at a time.
+type Catalog struct {
+	dir  string
+	now  func() time.Time
+	lock *os.File
+
+	mu     sync.Mutex
+	images map[string]Image // by digest
+}
+
+// Open opens the catalog in dir, which is made if it is not there, and removes
+// what an interrupted [Catalog.Add] left. Images are recognised anew, since a
+// newer muster may know more families. An image whose content has gone is
+// listed and says so.
+func Open(dir string, now func() time.Time) (*Catalog, error) {
+	c := &Catalog{dir: dir, now: now, images: map[string]Image{}}
+	for _, sub := range []string{blobDir, recordDir, tmpDir} {
+		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
+			return nil, fmt.Errorf("open images: %w", err)
+		}
+	}
+	if err := c.acquire(); err != nil {
+		return nil, fmt.Errorf("open images: %w", err)
+	}
+	if err := c.load(); err != nil {
+		return nil, errors.Join(fmt.Errorf("open images: %w", err), c.Close())
+	}
+	return c, nil
+}
+
+// acquire keeps a second process from sweeping away what this one receives.
+func (c *Catalog) acquire() error {
+	f, err := os.OpenFile(filepath.Join(c.dir, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return fmt.Errorf("%s is in use by another muster; stop that one first", c.dir)
+	}
+	c.lock = f
+	return nil
+}
+
+// Close lets another process open the directory. Open contents stay readable.
+func (c *Catalog) Close() error { return c.lock.Close() }
+
+// List returns all images, the latest first.
+func (c *Catalog) List() []Image {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.list()
+}
+
+// list leaves a name to the latest of the images that were given it.
+func (c *Catalog) list() []Image {
+	all := slices.SortedFunc(maps.Values(c.images), func(a, b Image) int {
+		if order := b.Added.Compare(a.Added); order != 0 {
+			return order
+		}
+		return strings.Compare(a.Digest, b.Digest)
+	})
+	taken := map[string]bool{}
+	for n, i := range all {
+		if taken[i.Name] {
+			all[n].Name = ""
+		}
+		taken[i.Name] = true
+	}
+	return all
+}
+
+// Get finds an image by its name or by the beginning of its digest, of which
+// six digits are the least. The error is [ErrNotFound] or says what is
+// ambiguous.
+func (c *Catalog) Get(ref string) (Image, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.find(ref)
+}
+
+func (c *Catalog) find(ref string) (Image, error) {
+	prefix := strings.ToLower(strings.TrimPrefix(ref, "sha256:"))
+	var found []Image
+	for _, i := range c.list() {
+		if i.Name != "" && i.Name == ref {
+			return i, nil
+		}
+		if len(prefix) >= 6 && strings.HasPrefix(i.Digest, prefix) {
+			found = append(found, i)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return Image{}, fmt.Errorf("image %q: %w; muster image list shows what is", ref, ErrNotFound)
+	case 1:
+		return found[0], nil
+	}
+	return Image{}, fmt.Errorf("image %q: the digests of %d images begin so; give more digits", ref, len(found))
+}
+
+// Newest returns the image of a family that was added last.
+func (c *Catalog) Newest(family string) (Image, bool) {
+	for _, i := range c.List() {
+		if i.Family == family {
+			return i, true
+		}
+	}
+	return Image{}, false
+}
+
+// Remove takes an image out of the catalog and deletes what no other image
+// shares. inUse gives the reason why the image must stay, or nil; it must not
+// call the catalog.
+func (c *Catalog) Remove(ref string, inUse func(Image) error) (Image, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	i, err := c.find(ref)
+	if err != nil {
+		return Image{}, err
+	}
+	if err := inUse(i); err != nil {
+		return Image{}, fmt.Errorf("remove image %s: %w", i.title(), err)
+	}
+	if err := c.dropRecord(i.Digest); err != nil {
+		return Image{}, fmt.Errorf("remove image %s: %w", i.title(), err)
+	}
+	delete(c.images, i.Digest)
+	if err := c.sweepBlobs(); err != nil {
+		return Image{}, fmt.Errorf("remove image %s: %w", i.title(), err)
+	}
+	return i, nil
+}
+
+// title is how a sentence names an image.
+func (i Image) title() string {
+	if i.Name != "" {
+		return i.Name
+	}
+	return i.Digest[:12]
+}
+
+// blobs are the digests of the files that hold the image.
+func (i Image) blobs() []string {
+	if i.Form == recipe.ISO {
+		return []string{i.Digest}
+	}
+	digests := make([]string, len(i.Files))
+	for n, f := range i.Files {
+		digests[n] = f.Digest
+	}
+	return digests
+}
