@@ -92,7 +92,7 @@ func openWhole(path string) (db *bolt.DB, err error) {
 	defer debug.SetPanicOnFault(faults)
 	defer func() {
 		if r := recover(); r != nil {
-			db, err = nil, errors.Join(fmt.Errorf("%v", r), file.Close()) // closing gives up bbolt's lock
+			db, err = nil, errors.Join(fmt.Errorf("%v", r), abandon(file))
 		}
 	}()
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
@@ -106,6 +106,12 @@ func openWhole(path string) (db *bolt.DB, err error) {
 		return nil, errors.Join(err, db.Close())
 	}
 	return db, nil
+}
+
+// abandon lets go of a file that bbolt panicked over. bbolt's mapping of it
+// stays until the process ends, and would keep the lock even of a closed file.
+func abandon(f *os.File) error {
+	return errors.Join(syscall.Flock(int(f.Fd()), syscall.LOCK_UN), f.Close())
 }
 
 // readAll returns a reader of every page that a transaction can reach.
