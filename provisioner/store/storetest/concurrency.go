@@ -94,6 +94,9 @@ func collect(t *testing.T, e store.Engine, prefix string, after uint64, n int) [
 	defer cancel()
 	var got []event
 	err := e.Watch(ctx, prefix, after, func(b store.Batch) error {
+		if len(b.Events) == 0 {
+			t.Errorf("the batch of revision %d is empty", b.Revision)
+		}
 		for _, ev := range b.Events {
 			got = append(got, event{b.Revision, ev.Key, string(ev.Value), ev.Deleted})
 		}

@@ -74,15 +74,27 @@ func putAndGet(t *testing.T, e store.Engine) {
 }
 
 func copies(t *testing.T, e store.Engine) {
-	value := []byte("mine")
+	want := strings.Repeat("m", 32<<10) // more than an engine keeps aside in a small buffer
+	value := []byte(want)
 	_, err := e.Txn(t.Context(), nil, []store.Op{store.Put("k", value)})
 	check(t, err)
-	copy(value, "XXXX")
+	clear(value)
 	for range 2 {
 		got, err := e.Get(t.Context(), "k")
 		check(t, err)
-		equal(t, "mine", string(got.Value))
-		copy(got.Value, "YYYY")
+		items := listed(t, e, "k")
+		err = e.Watch(t.Context(), "", 0, func(b store.Batch) error {
+			equal(t, want, string(b.Events[0].Value))
+			clear(b.Events[0].Value)
+			return errEnough
+		})
+		if !errors.Is(err, errEnough) {
+			t.Fatal(err)
+		}
+		for _, item := range append(items, got) {
+			equal(t, want, string(item.Value))
+			clear(item.Value)
+		}
 	}
 }
 
