@@ -41,13 +41,7 @@ func (m *Mirror) ByAttempt(id provisioner.AttemptID) (provisioner.Host, bool) {
 }
 
 // ByKey finds the host whose scout has this token.
-func (m *Mirror) ByKey(token string) (provisioner.Host, bool) {
-	h, ok := m.lookUp(keyTerm(token))
-	if !ok || !h.Status.Key.Matches(token) {
-		return provisioner.Host{}, false
-	}
-	return h, true
-}
+func (m *Mirror) ByKey(token string) (provisioner.Host, bool) { return m.lookUp(keyTerm(token)) }
 
 // Alike returns the other hosts that share an address, a UUID or a serial with
 // h, by id. h itself need not be in the store.

@@ -27,14 +27,15 @@ type Lease struct {
 
 func (l *Lease) cond() Cond { return Cond{Key: fenceKey(l.name), Revision: l.fence} }
 
-// The two keys of a lease: who has it, and the last sign of life.
+// The two keys of a lease: one written when it changes hands, and one at every
+// sign of life, the first included.
 
 func fenceKey(name string) string { return leasePrefix + url.PathEscape(name) + "/fence" }
 
 func beatKey(name string) string { return leasePrefix + url.PathEscape(name) + "/beat" }
 
-// tenure is what both keys of a lease hold.
-type tenure struct {
+// beat is a sign of life: who has the lease.
+type beat struct {
 	Holder string        `json:"holder"`
 	TTL    time.Duration `json:"ttl"`
 	At     time.Time     `json:"at"` // for people; nothing is decided by another host's clock
@@ -42,9 +43,9 @@ type tenure struct {
 
 // standing is a lease as it was at one revision.
 type standing struct {
-	tenure
-	fence, beat uint64 // revisions of the keys; 0: the lease is free
-	revision    uint64
+	last     beat
+	beaten   uint64 // revision of the last beat; 0: the lease is free
+	revision uint64
 }
 
 // Acquire waits until the lease is free, or its holder gave no sign of life
@@ -56,10 +57,10 @@ func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Durat
 		if err != nil {
 			return nil, fault("take lease "+name, err)
 		}
-		if st.fence != 0 && st.Holder != holder {
+		if st.beaten != 0 && st.last.Holder != holder {
 			silent, err := s.silent(ctx, name, st)
 			if err != nil {
-				return nil, fault(fmt.Sprintf("take lease %s from %s", name, st.Holder), err)
+				return nil, fault(fmt.Sprintf("take lease %s from %s", name, st.last.Holder), err)
 			}
 			if !silent {
 				continue
@@ -72,21 +73,15 @@ func (s *Store) Acquire(ctx context.Context, name, holder string, ttl time.Durat
 	}
 }
 
-func (s *Store) standing(ctx context.Context, name string) (st standing, err error) {
-	items, revision, err := s.engine.List(ctx, Query{Prefix: leasePrefix + url.PathEscape(name) + "/"})
-	if err != nil {
+func (s *Store) standing(ctx context.Context, name string) (standing, error) {
+	items, revision, err := s.engine.List(ctx, Query{Prefix: beatKey(name), Limit: 1})
+	st := standing{revision: revision}
+	if err != nil || len(items) == 0 {
 		return st, err
 	}
-	st.revision = revision
-	for _, item := range items {
-		if item.Key == beatKey(name) {
-			st.beat = item.Revision
-			continue
-		}
-		st.fence = item.Revision
-		if err := json.Unmarshal(item.Value, &st.tenure); err != nil {
-			return st, fmt.Errorf("%s does not read as a lease: %w", item.Key, err)
-		}
+	st.beaten = items[0].Revision
+	if err := json.Unmarshal(items[0].Value, &st.last); err != nil {
+		return st, fmt.Errorf("%s does not read as a lease: %w", items[0].Key, err)
 	}
 	return st, nil
 }
@@ -95,10 +90,9 @@ var errBeat = errors.New("a sign of life")
 
 // silent waits for the holder's ttl and reports whether it gave no sign.
 func (s *Store) silent(ctx context.Context, name string, st standing) (bool, error) {
-	waiting, cancel := context.WithTimeout(ctx, st.TTL)
+	waiting, cancel := context.WithTimeout(ctx, st.last.TTL)
 	defer cancel()
-	prefix := leasePrefix + url.PathEscape(name) + "/"
-	err := s.engine.Watch(waiting, prefix, st.revision, func(Batch) error { return errBeat })
+	err := s.engine.Watch(waiting, beatKey(name), st.revision, func(Batch) error { return errBeat })
 	switch {
 	case errors.Is(err, errBeat), errors.Is(err, ErrCompacted):
 		return false, nil
@@ -109,12 +103,12 @@ func (s *Store) silent(ctx context.Context, name string, st standing) (bool, err
 }
 
 func (s *Store) take(ctx context.Context, name, holder string, ttl time.Duration, st standing) (*Lease, error) {
-	value, err := json.Marshal(tenure{Holder: holder, TTL: ttl, At: s.now()})
+	value, err := json.Marshal(beat{Holder: holder, TTL: ttl, At: s.now()})
 	if err != nil {
 		return nil, err
 	}
 	fence, err := s.engine.Txn(ctx,
-		[]Cond{{Key: fenceKey(name), Revision: st.fence}, {Key: beatKey(name), Revision: st.beat}},
+		[]Cond{{Key: beatKey(name), Revision: st.beaten}},
 		[]Op{Put(fenceKey(name), value), Put(beatKey(name), value)})
 	if err != nil {
 		return nil, err
@@ -125,7 +119,7 @@ func (s *Store) take(ctx context.Context, name, holder string, ttl time.Duration
 // Renew gives a sign of life; do it several times in a ttl. ErrDeposed means
 // that the lease is lost for good.
 func (s *Store) Renew(ctx context.Context, l *Lease) error {
-	value, err := json.Marshal(tenure{Holder: l.holder, TTL: l.ttl, At: s.now()})
+	value, err := json.Marshal(beat{Holder: l.holder, TTL: l.ttl, At: s.now()})
 	if err != nil {
 		return err
 	}

@@ -69,6 +69,16 @@ func TestARenewedLeaseStaysWhereItIs(t *testing.T) {
 	})
 }
 
+func TestALostHistoryIsNoSilence(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := store.New(&forgetful{Engine: openEngine(t), lost: 1}, time.Now)
+		acquire(t, s, "a")
+		if waited := since(func() { acquire(t, s, "b") }); waited != ttl {
+			t.Errorf("the lease changed hands after %s, want %s", waited, ttl)
+		}
+	})
+}
+
 func TestAFreeLeaseIsTakenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := openStore(t)

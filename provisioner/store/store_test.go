@@ -3,6 +3,7 @@ package store_test
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -217,14 +218,16 @@ func manyHosts(n int) []provisioner.Host {
 }
 
 func TestALargeChangeIsCommittedInParts(t *testing.T) {
-	s := openStore(t)
-	lease, err := s.Acquire(t.Context(), "engine", "me", time.Minute)
-	if err != nil {
-		t.Fatal(err)
+	for name, size := range map[string]int{"many": 0, "large": 5000} {
+		t.Run(name, func(t *testing.T) { commitLarge(t, size) })
 	}
-	c := store.Change{Put: manyHosts(300), PutOrders: []provisioner.Order{{Name: "o"}}, Guard: lease}
+}
+
+func commitLarge(t *testing.T, size int) {
+	s := openStore(t)
+	c := store.Change{Put: manyHosts(300), PutOrders: []provisioner.Order{{Name: "o"}}, Guard: acquire(t, s, "me")}
 	for i, h := range c.Put {
-		c.Put[i].Intent.Hold = string(make([]byte, 5000)) // 30 kB as JSON
+		c.Put[i].Intent.Hold = strings.Repeat("\x00", size) // six bytes each as JSON
 		c.Entries = append(c.Entries, entry(string(h.ID), "imported"))
 	}
 	if err := s.CommitParts(t.Context(), c); err != nil {
