@@ -53,8 +53,8 @@ func (id identity) names() []string {
 }
 
 // expand puts properties into a name, the way udev does in SYMLINK: runs of
-// white space in a property become one "_", and what may not stand in a file
-// name becomes "_" each.
+// white space in a property become one "_", and what may not stand in a path
+// becomes "_" each. A slash may: such a serial makes a directory.
 func expand(name string, props map[string]string) (string, bool) {
 	var b strings.Builder
 	for name != "" {
@@ -70,7 +70,11 @@ func expand(name string, props map[string]string) (string, bool) {
 		b.WriteString(replaceWhitespace(props[key]))
 		name = after
 	}
-	return replaceChars(b.String()), true
+	parts := strings.Split(b.String(), "/")
+	for i, p := range parts {
+		parts[i] = replaceChars(p)
+	}
+	return strings.Join(parts, "/"), true
 }
 
 // replaceWhitespace is udev's function of that name: outer white space goes,
@@ -140,7 +144,8 @@ func (t *tree) scsi(id *identity, dir string) {
 	id.serial = unitSerial(t.bytes(dev, "vpd_pg80"))
 	id.transport = transportOf(dir)
 	id.wwid = t.text(dev, "wwid")
-	if ata, ok := parseIdentify(t.bytes(dev, "vpd_pg89")); ok && strings.TrimSpace(vendor) == "ATA" {
+	fixedUSB := id.transport == "usb" && t.text(dir, "removable") == "0"
+	if ata, ok := parseIdentify(t.bytes(dev, "vpd_pg89")); ok && (strings.TrimSpace(vendor) == "ATA" || fixedUSB) {
 		id.ata(ata)
 	} else if page := t.bytes(dev, "vpd_pg83"); page != nil {
 		id.page83(page, vendor, model)
