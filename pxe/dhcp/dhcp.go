@@ -84,18 +84,18 @@ type Sighting struct {
 
 // Options sets a server's limits. The zero value works.
 type Options struct {
-	Workers int              // packets worked on at once; 16 when zero
-	Queue   int              // packets waiting before the next is dropped; 512 when zero
+	Workers int              // packets worked on at once; 64 when zero
+	Queue   int              // packets waiting before the next is dropped; 2048 when zero
 	Now     func() time.Time // time.Now when nil
 	Proc    fs.FS            // procfs, to name who holds a port; /proc when nil
 }
 
 func (o Options) withDefaults() Options {
 	if o.Workers == 0 {
-		o.Workers = 16
+		o.Workers = 64 // they share each fsync of the lease file
 	}
 	if o.Queue == 0 {
-		o.Queue = 512
+		o.Queue = 2048 // a hall of hosts switched on at once, still answered within a second or so
 	}
 	if o.Now == nil {
 		o.Now = time.Now

@@ -17,6 +17,10 @@ import (
 	"github.com/muster-boot/muster/pxe/holder"
 )
 
+// readBuffer is what the kernel may hold while the reader is busy; it gives less
+// where net.core.rmem_max is lower.
+const readBuffer = 4 << 20
+
 // port is one bound UDP port of one interface.
 type port struct {
 	network Network
@@ -49,7 +53,7 @@ func (s *Server) bindOne(ctx context.Context, n Network, number uint16) (*port, 
 	}
 	conn, err := listen(ctx, n.Interface, number)
 	if err != nil {
-		err = holder.Explain(s.opts.Proc, number, err)
+		err = holder.Explain(s.opts.Proc, holder.UDP, number, err)
 		return nil, fmt.Errorf("serve DHCP on %s: %w", n.Interface, err)
 	}
 	p := &port{network: n, boot: number == bootPort, own: own, link: link, conn: conn}
@@ -99,7 +103,11 @@ func listen(ctx context.Context, link string, number uint16) (*ipv4.PacketConn, 
 		return nil, err
 	}
 	conn := ipv4.NewPacketConn(udp)
-	if err := conn.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true); err != nil {
+	err = errors.Join(
+		conn.SetControlMessage(ipv4.FlagInterface|ipv4.FlagDst, true),
+		udp.(*net.UDPConn).SetReadBuffer(readBuffer),
+	)
+	if err != nil {
 		return nil, errors.Join(err, udp.Close())
 	}
 	return conn, nil

@@ -1,5 +1,5 @@
-// Package holder names the process that holds a UDP port, so that "address
-// already in use" becomes a sentence that a person can act on.
+// Package holder names the process that holds a UDP or TCP port, so that
+// "address already in use" becomes a sentence that a person can act on.
 //
 // It reads /proc and nothing else; it stops no process and opens no socket. A
 // process of another user, or of another container, may not be visible, and
@@ -22,24 +22,33 @@ type Process struct {
 	Name string // its command, as /proc/PID/comm has it
 }
 
-// Explain turns the error of binding a UDP port into one that names the holder.
-// Any error but "address already in use" comes back as it was. proc is the
-// mounted procfs, os.DirFS("/proc").
-func Explain(proc fs.FS, port uint16, err error) error {
+// Protocol is the kind of a port, by its name in /proc/net.
+type Protocol string
+
+// The protocols that muster serves on.
+const (
+	UDP Protocol = "udp"
+	TCP Protocol = "tcp"
+)
+
+// Explain turns the error of binding a port into one that names the holder. Any
+// error but "address already in use" comes back as it was. proc is the mounted
+// procfs, os.DirFS("/proc").
+func Explain(proc fs.FS, kind Protocol, port uint16, err error) error {
 	if !errors.Is(err, syscall.EADDRINUSE) {
 		return err
 	}
-	p, ok := UDP(proc, port)
+	p, ok := Find(proc, kind, port)
 	if !ok {
-		return fmt.Errorf("udp port %d is taken by another program; find it with `ss -lunp sport = %d` and stop it: %w", port, port, err)
+		return fmt.Errorf("%s port %d is taken by another program; find it with `ss -lnp sport = %d` and stop it: %w", kind, port, port, err)
 	}
-	return fmt.Errorf("udp port %d is taken by %s (pid %d); stop it: %w", port, p.Name, p.PID, err)
+	return fmt.Errorf("%s port %d is taken by %s (pid %d); stop it: %w", kind, port, p.Name, p.PID, err)
 }
 
-// UDP finds a process that holds an IPv4 or IPv6 UDP socket bound to port.
-func UDP(proc fs.FS, port uint16) (Process, bool) {
+// Find finds a process that holds an IPv4 or IPv6 socket whose own port is port.
+func Find(proc fs.FS, kind Protocol, port uint16) (Process, bool) {
 	inodes := map[string]bool{}
-	for _, name := range []string{"net/udp", "net/udp6"} {
+	for _, name := range []string{"net/" + string(kind), "net/" + string(kind) + "6"} {
 		data, err := fs.ReadFile(proc, name)
 		if err != nil {
 			continue
@@ -55,7 +64,7 @@ func UDP(proc fs.FS, port uint16) (Process, bool) {
 }
 
 // bound picks the inodes of the sockets bound to port from the text of
-// /proc/net/udp: a title line, then "sl local_address rem_address ..." with the
+// /proc/net/udp or tcp: a title line, then "sl local_address rem_address ..." with the
 // port in hexadecimal after the colon and the inode as the tenth word.
 func bound(table string, port uint16) []string {
 	var inodes []string

@@ -27,14 +27,14 @@ func TestHolderIsNamedFromProc(t *testing.T) {
 		"812/comm": {Data: []byte("dnsmasq\n")},
 		"812/fd/4": {Data: []byte("socket:[7710]"), Mode: os.ModeSymlink},
 	}
-	got, ok := UDP(proc, 67)
+	got, ok := Find(proc, UDP, 67)
 	if diff := cmp.Diff(Process{PID: 812, Name: "dnsmasq"}, got); !ok || diff != "" {
 		t.Errorf("found %t (-want +got):\n%s", ok, diff)
 	}
-	if p, ok := UDP(proc, 69); ok {
+	if p, ok := Find(proc, UDP, 69); ok {
 		t.Errorf("port 69 is free, but held by %v", p)
 	}
-	err := Explain(proc, 67, fmt.Errorf("bind: %w", syscall.EADDRINUSE))
+	err := Explain(proc, UDP, 67, fmt.Errorf("bind: %w", syscall.EADDRINUSE))
 	if want := "udp port 67 is taken by dnsmasq (pid 812); stop it: bind: address already in use"; err.Error() != want {
 		t.Errorf("got %q, want %q", err, want)
 	}
@@ -42,27 +42,37 @@ func TestHolderIsNamedFromProc(t *testing.T) {
 
 func TestHolderUnseenStillSaysWhatToDo(t *testing.T) {
 	proc := fstest.MapFS{"net/udp": {Data: []byte(table)}}
-	err := Explain(proc, 67, syscall.EADDRINUSE)
-	if err == nil || !strings.Contains(err.Error(), "ss -lunp sport = 67") {
+	err := Explain(proc, UDP, 67, syscall.EADDRINUSE)
+	if err == nil || !strings.Contains(err.Error(), "ss -lnp sport = 67") {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestOtherErrorsPassUnchanged(t *testing.T) {
 	want := errors.New("permission denied")
-	if got := Explain(fstest.MapFS{}, 67, want); got != want {
+	if got := Explain(fstest.MapFS{}, UDP, 67, want); got != want {
 		t.Errorf("got %v", got)
 	}
 }
 
 func TestHolderOnThisSystem(t *testing.T) {
-	c, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	u, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer c.Close()
-	got, ok := UDP(os.DirFS("/proc"), uint16(c.LocalAddr().(*net.UDPAddr).Port))
-	if !ok || got.PID != os.Getpid() {
-		t.Errorf("holder of our own port: %v, %t; want pid %d", got, ok, os.Getpid())
+	defer u.Close()
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		l, err = net.Listen("tcp4", "127.0.0.1:0") // no IPv6 here
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	for kind, port := range map[Protocol]int{UDP: u.LocalAddr().(*net.UDPAddr).Port, TCP: l.Addr().(*net.TCPAddr).Port} {
+		got, ok := Find(os.DirFS("/proc"), kind, uint16(port))
+		if !ok || got.PID != os.Getpid() {
+			t.Errorf("holder of our own %s port: %v, %t; want pid %d", kind, got, ok, os.Getpid())
+		}
 	}
 }

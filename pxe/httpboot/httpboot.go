@@ -12,10 +12,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"net"
 	"net/http"
 	"net/netip"
+	"os"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -23,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/muster-boot/muster/pxe"
+	"github.com/muster-boot/muster/pxe/holder"
 )
 
 // Limits of every connection. There is none on how long an answer may take:
@@ -79,9 +82,26 @@ type Request struct {
 
 // Options sets a server's limits and its hook. The zero value works.
 type Options struct {
-	Connections int           // at once; 1024 when zero
-	Served      func(Request) // called after each request, by several goroutines at once; may be nil
-	Now         func() time.Time
+	Connections int              // at once; 1024 when zero
+	Served      func(Request)    // called after each request, by several goroutines at once; may be nil
+	Now         func() time.Time // time.Now when nil
+	Proc        fs.FS            // procfs, to name who holds a port; /proc when nil
+}
+
+func (o Options) withDefaults() Options {
+	if o.Connections == 0 {
+		o.Connections = 1024
+	}
+	if o.Served == nil {
+		o.Served = func(Request) {}
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Proc == nil {
+		o.Proc = os.DirFS("/proc")
+	}
+	return o
 }
 
 // Server serves the boot plane. Make it with [New].
@@ -101,15 +121,6 @@ type Server struct {
 // for a client whose own is at url, and is served as autoexec.ipxe in the root
 // and beside the loaders; ipxe.Autoexec is one.
 func New(endpoints []Endpoint, files Files, autoexec func(url string) (string, error), mounts []Mount, owners Owners, d pxe.Decider, log zerolog.Logger, opts Options) *Server {
-	if opts.Connections == 0 {
-		opts.Connections = 1024
-	}
-	if opts.Served == nil {
-		opts.Served = func(Request) {}
-	}
-	if opts.Now == nil {
-		opts.Now = time.Now
-	}
 	own := []Mount{
 		{Prefix: loaderPrefix + autoexecPath, Handler: autoexecHandler(autoexec), Ask: true},
 		{Prefix: autoexecPath, Handler: autoexecHandler(autoexec), Ask: true},
@@ -117,7 +128,7 @@ func New(endpoints []Endpoint, files Files, autoexec func(url string) (string, e
 	}
 	return &Server{
 		endpoints: endpoints, mounts: append(own, mounts...),
-		owners: owners, decider: d, opts: opts, log: log, ready: make(chan struct{}),
+		owners: owners, decider: d, opts: opts.withDefaults(), log: log, ready: make(chan struct{}),
 	}
 }
 
@@ -159,6 +170,7 @@ func (s *Server) bind(ctx context.Context) ([]*listener, error) {
 	for _, e := range s.endpoints {
 		l, err := listen(ctx, e.Address, s.opts.Connections, s.log)
 		if err != nil {
+			err = holder.Explain(s.opts.Proc, holder.TCP, e.Address.Port(), err)
 			for _, open := range out {
 				err = errors.Join(err, open.Close())
 			}

@@ -55,11 +55,21 @@ type Endpoint struct {
 	BootPort uint16         // the boot plane's TCP port on the same address
 }
 
+// Fetch is one transfer that ended. A client that only asked for a size made none.
+type Fetch struct {
+	Network string
+	Address netip.Addr // the client's
+	File    string     // as asked for
+	Bytes   int        // of the whole file
+	Err     error      // why the client did not get all of it; nil when it did
+}
+
 // Options sets a server's limits. The zero value works.
 type Options struct {
-	Transfers int   // at once, over all clients; 256 when zero
-	PerClient int   // at once, of one address; 8 when zero
-	Proc      fs.FS // procfs, to name who holds a port; /proc when nil
+	Transfers int         // at once, over all clients; 256 when zero
+	PerClient int         // at once, of one address; 8 when zero
+	Fetched   func(Fetch) // called after each transfer, by several goroutines at once; may be nil
+	Proc      fs.FS       // procfs, to name who holds a port; /proc when nil
 }
 
 func (o Options) withDefaults() Options {
@@ -68,6 +78,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.PerClient == 0 {
 		o.PerClient = 8
+	}
+	if o.Fetched == nil {
+		o.Fetched = func(Fetch) {}
 	}
 	if o.Proc == nil {
 		o.Proc = os.DirFS("/proc")
@@ -134,7 +147,7 @@ func (s *Server) bind() ([]*net.UDPConn, error) {
 	for _, e := range s.endpoints {
 		conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(e.Address))
 		if err != nil {
-			err = holder.Explain(s.opts.Proc, e.Address.Port(), err)
+			err = holder.Explain(s.opts.Proc, holder.UDP, e.Address.Port(), err)
 			for _, c := range conns {
 				err = errors.Join(err, c.Close())
 			}
