@@ -55,14 +55,16 @@ func (s *Server) read(ctx context.Context, e Endpoint, client netip.Addr, name s
 	}
 	defer s.gate.leave(client)
 	_, err = rf.ReadFrom(bytes.NewReader(data))
-	switch {
-	case err == nil:
-		log.Info().Int("bytes", len(data)).Msg("a loader was fetched by TFTP")
-	case probed(err):
+	if err != nil && probed(err) {
 		log.Debug().Msg("a client asked for the size of a loader")
-	default:
-		log.Warn().Err(err).Msg("a client stopped fetching a loader")
+		return nil
 	}
+	if err != nil {
+		log.Warn().Err(err).Msg("a client stopped fetching a loader")
+	} else {
+		log.Info().Int("bytes", len(data)).Msg("a loader was fetched by TFTP")
+	}
+	s.opts.Fetched(Fetch{Network: e.Network, Address: client, File: printable(name), Bytes: len(data), Err: err})
 	return nil // the library has told the client already
 }
 

@@ -163,7 +163,8 @@ func TestRealClientsFetchALoader(t *testing.T) {
 	if w == nil {
 		return
 	}
-	onWire(t, w, pxe.Answer{Serve: true}, Options{})
+	fetched := make(chan Fetch, 10)
+	onWire(t, w, pxe.Answer{Serve: true}, Options{Fetched: func(f Fetch) { fetched <- f }})
 	dir := t.TempDir()
 	for name, args := range map[string][]string{
 		"curl":    {"curl", "-sS", "--tftp-blksize", "1428", "-o", "OUT", "tftp://192.0.2.1/ipxe.efi"},
@@ -178,6 +179,9 @@ func TestRealClientsFetchALoader(t *testing.T) {
 		got, err := os.ReadFile(out)
 		if err != nil || !bytes.Equal(got, loaders["ipxe.efi"]) {
 			t.Errorf("%s: %d bytes, %v; want %d", name, len(got), err, len(loaders["ipxe.efi"]))
+		}
+		if f := <-fetched; f.Err != nil || f.Address != testClient || f.Bytes != len(got) {
+			t.Errorf("%s: told %+v", name, f)
 		}
 	}
 }
