@@ -7,31 +7,92 @@ import (
 	"io/fs"
 	"os"
 	"slices"
+	"syscall"
 	"time"
 
 	"github.com/muster-boot/muster/images/recipe"
 )
 
 // Content is one file of an image, open for reading. It is for one reader at a
-// time; close it.
+// time; close it. Served by [net/http.ServeContent] it goes from the page cache
+// to the network by sendfile where it lies in one run on disk.
 type Content struct {
 	io.ReadSeeker
 	Size    int64
 	ModTime time.Time // when the image was added
-
-	file   *os.File
-	offset int64
-	whole  bool // all of it lies at offset in file
+	file    *os.File
 }
 
 // Close ends reading.
 func (c *Content) Close() error { return c.file.Close() }
 
-// Run returns the file on disk and the offset at which all of the content lies
-// in one run, so that a server can hand it to the kernel; ok is false when it
-// lies in several. The file is the content's own: it is closed with it.
-func (c *Content) Run() (f *os.File, offset int64, ok bool) {
-	return c.file, c.offset, c.whole
+// SyscallConn implements [syscall.Conn], by which the net package finds files
+// that the kernel can send. It fails for a content of several runs, and the
+// bytes are then copied.
+func (c *Content) SyscallConn() (syscall.RawConn, error) {
+	if _, ok := c.ReadSeeker.(*run); !ok {
+		return nil, errors.ErrUnsupported
+	}
+	return c.file.SyscallConn()
+}
+
+// WriteTo implements [io.WriterTo]. It bounds the copy: without it, a copy of
+// everything "to the end" by sendfile would go on to the end of the ISO.
+func (c *Content) WriteTo(w io.Writer) (int64, error) {
+	at, err := c.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	return io.Copy(w, &io.LimitedReader{R: c.bounded(), N: c.Size - at})
+}
+
+// bounded is the content without its WriteTo.
+func (c *Content) bounded() io.Reader {
+	return struct {
+		io.Reader
+		syscall.Conn
+	}{c.ReadSeeker, c}
+}
+
+// run is a part of a file. Its position is the file's own, so that sendfile,
+// which moves that, and Read can take turns.
+type run struct {
+	file         *os.File
+	offset, size int64
+}
+
+func newRun(f *os.File, offset, size int64) (*run, error) {
+	r := &run{f, offset, size}
+	_, err := r.Seek(0, io.SeekStart)
+	return r, err
+}
+
+// Read implements [io.Reader].
+func (r *run) Read(b []byte) (int, error) {
+	at, err := r.Seek(0, io.SeekCurrent)
+	if err != nil {
+		return 0, err
+	}
+	if at >= r.size {
+		return 0, io.EOF
+	}
+	return r.file.Read(b[:min(int64(len(b)), r.size-at)])
+}
+
+// Seek implements [io.Seeker].
+func (r *run) Seek(offset int64, whence int) (int64, error) {
+	switch whence {
+	case io.SeekStart:
+		offset += r.offset
+	case io.SeekEnd:
+		offset, whence = offset+r.offset+r.size, io.SeekStart
+	}
+	at, err := r.file.Seek(offset, whence)
+	if err == nil && at < r.offset {
+		_, err = r.file.Seek(r.offset, io.SeekStart)
+		err = errors.Join(errors.New("seek before the beginning"), err)
+	}
+	return at - r.offset, err
 }
 
 // Content opens a file of an image, by the image's whole digest. Only files
@@ -92,7 +153,7 @@ func (c *Catalog) openBlob(i Image, digest string) (*Content, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open image %s: %w", i.title(), err), f.Close())
 	}
-	return &Content{ReadSeeker: io.NewSectionReader(f, 0, info.Size()), Size: info.Size(), ModTime: i.Added, file: f, whole: true}, nil
+	return &Content{ReadSeeker: &run{f, 0, info.Size()}, Size: info.Size(), ModTime: i.Added, file: f}, nil
 }
 
 func (c *Catalog) isoContent(i Image, name string) (*Content, error) {
@@ -125,7 +186,7 @@ func contentOf(f *os.File, name string) (*Content, error) {
 	}
 	c := &Content{ReadSeeker: found.Content(f), Size: found.Size, file: f}
 	if len(found.Extents) == 1 {
-		c.offset, c.whole = found.Extents[0].Offset, true
+		c.ReadSeeker, err = newRun(f, found.Extents[0].Offset, found.Size)
 	}
-	return c, nil
+	return c, err
 }

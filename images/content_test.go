@@ -9,7 +9,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/iotest"
 )
 
 func read(t *testing.T, c *Catalog, digest, name string) string {
@@ -62,18 +64,73 @@ func TestOnlyWhatTheRecipeBootsFromIsServed(t *testing.T) {
 	}
 }
 
-func TestContentSaysWhereItLiesInOneRun(t *testing.T) {
+func TestContentReadsAndSeeksWithinItsRun(t *testing.T) {
 	c := open(t, t.TempDir())
 	i := add(t, c, makeISO(t, "COS_LIVE", kairos()), "palette")
-	content, err := c.Content(i.Digest, "/rootfs.squashfs")
+	content, err := c.Content(i.Digest, "/boot/initrd")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer content.Close()
-	f, offset, ok := content.Run()
-	got := make([]byte, content.Size)
-	if _, err := f.ReadAt(got, offset); err != nil || !ok || offset == 0 || string(got) != kairos()["rootfs.squashfs"] {
-		t.Errorf("run at %d, %v: %v", offset, ok, err)
+	if err := iotest.TestReader(content, []byte(kairos()["boot/initrd"])); err != nil {
+		t.Error(err)
+	}
+	if at, err := content.Seek(-1, io.SeekStart); err == nil {
+		t.Errorf("a seek before the beginning went to %d", at)
+	}
+	if at, err := content.Seek(0, io.SeekCurrent); at != 0 || err != nil {
+		t.Errorf("after a refused seek the position is %d, %v", at, err)
+	}
+}
+
+// counted counts what is read through the program rather than sent by the
+// kernel.
+type counted struct {
+	*Content
+	read int
+}
+
+func (c *counted) Read(b []byte) (int, error) {
+	n, err := c.Content.Read(b)
+	c.read += n
+	return n, err
+}
+
+func TestContentIsSentByTheKernelAndEndsWhereItEnds(t *testing.T) {
+	c := open(t, t.TempDir())
+	i := add(t, c, makeISO(t, "COS_LIVE", kairos()), "palette")
+	want := kairos()["boot/kernel"] + kairos()["rootfs.squashfs"] + kairos()["boot/kernel"]
+	var read atomic.Int64
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		send := func(name string, to func(io.Writer, *counted)) {
+			content, err := c.Content(i.Digest, name)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer content.Close()
+			count := &counted{Content: content}
+			to(w, count)
+			read.Add(int64(count.read))
+		}
+		w.Header().Set("Content-Type", "application/octet-stream")
+		w.Header().Set("Content-Length", fmt.Sprint(len(want)))
+		send("/boot/kernel", func(w io.Writer, c *counted) { io.Copy(w, c.Content) })
+		send("/rootfs.squashfs", func(w io.Writer, c *counted) { io.CopyN(w, c, c.Size) })
+		send("/boot/kernel", func(w io.Writer, c *counted) { io.Copy(w, c.Content) })
+	}))
+	defer server.Close()
+	response, err := server.Client().Get(server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer response.Body.Close()
+	got, err := io.ReadAll(response.Body)
+	if err != nil || string(got) != want {
+		t.Errorf("got %d bytes, want %d, %v", len(got), len(want), err)
+	}
+	if n := read.Load(); n > 512 { // net/http looks at that many
+		t.Errorf("%d bytes went through the program", n)
 	}
 }
 
