@@ -222,6 +222,8 @@ func TestInstallDiskChoosesOrSaysWhyNot(t *testing.T) {
 			"nvme0n1 (serial S1) may be rotating, nobody could see"},
 		{"removable", smallest, []inventory.Disk{with(small, func(d *inventory.Disk) { d.Removable = true })}, "",
 			"nvme0n1 (serial S1) is removable"},
+		{"without a lasting name", smallest, []inventory.Disk{with(small, func(d *inventory.Disk) { d.ByID = nil })}, "",
+			"nvme0n1 (serial S1) has no name under /dev/disk/by-id/ to call it by on the next boot"},
 		{"boot medium, even by name", Target{ByID: "nvme-x_S1"}, []inventory.Disk{with(small, func(d *inventory.Disk) { d.BootMedium = true })}, "",
 			"nvme0n1 (serial S1) is the medium that the running system came from"},
 		{"held, even by name", Target{ByID: "nvme-x_S1"}, []inventory.Disk{with(small, func(d *inventory.Disk) { d.Holders = []string{"dm-0", "md127"} })}, "",

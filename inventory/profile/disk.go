@@ -146,6 +146,8 @@ func (t Target) refuses(d inventory.Disk) string {
 		return "may be rotating, nobody could see"
 	case *d.Rotational:
 		return "is rotating"
+	case len(d.ByID) == 0:
+		return "has no name under " + byIDDir + " to call it by on the next boot"
 	}
 	return ""
 }
