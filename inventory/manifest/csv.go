@@ -51,10 +51,12 @@ func (p Problems) Error() string {
 	return strings.Join(words, "\n")
 }
 
-// ReadCSV reads a manifest. The first line that is not blank names the columns;
-// see the package's tests for what is understood. With a non-nil error there
-// are no rows; a [Problems] names every cell that is wrong. The warnings are
-// about what was read but is worth a look.
+// ReadCSV reads a manifest. The first line that is neither blank nor begins
+// with # names the columns, in any order: serial, mac (several columns or
+// several in a cell), uuid, name, and those of [Overrides]. Headings may be
+// written as sheets do ("S/N", "MAC Address"); unknown ones are left out with a
+// warning. With a non-nil error there are no rows; a [Problems] names every
+// cell that is wrong. Warnings are about what was left out.
 func ReadCSV(r io.Reader) (rows []Row, warnings []Problem, err error) {
 	t, err := readTable(r)
 	if err != nil {
