@@ -36,6 +36,9 @@ func (b BlockDevices) Signatures(disk string) ([]string, error) {
 		return nil, fmt.Errorf("read %s: %w", disk, err)
 	}
 	info, err := blkid.Probe(f, blkid.WithSkipLocking(true))
+	if err != nil && len(found) > 0 {
+		return found, nil // a table that points outside the disk is enough to know
+	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s: %w", disk, err)
 	}
