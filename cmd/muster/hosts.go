@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -227,7 +228,7 @@ func (w *watcher) run(ctx context.Context, args []string) error {
 		}
 	}
 	err = c.Watch(ctx, 0, w.event)
-	if done, ended := err.(ended); ended {
+	if done, settled := errors.AsType[ended](err); settled {
 		return verdict(done.phase)
 	}
 	return err

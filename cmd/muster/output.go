@@ -38,6 +38,7 @@ func (f *format) Type() string { return "json|table" }
 // reading gives a command the flag that all reading commands have.
 func (s *session) reading(cmd *cobra.Command) *cobra.Command {
 	s.format = asTable
+	cmd.DisableFlagsInUseLine = true
 	cmd.Flags().VarP(&s.format, "output", "o", "json or table")
 	return cmd
 }

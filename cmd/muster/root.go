@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muster-boot/muster/provisioner/api/client"
-	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/config"
 )
 
@@ -161,11 +160,4 @@ func version() string {
 		return "(devel)"
 	}
 	return info.Main.Version
-}
-
-// refusal is the problem that the server answered with, or nil.
-func refusal(err error) *v1.Problem {
-	var p *v1.Problem
-	errors.As(err, &p)
-	return p
 }
