@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 )
@@ -32,8 +33,9 @@ var (
 
 // Pool is where a client's address may come from.
 type Pool struct {
-	From, To netip.Addr // the first and the last address, both given out
-	Fixed    netip.Addr // this client's reserved address, inside or outside the range; invalid when it has none
+	From, To netip.Addr   // the first and the last address, both given out
+	Fixed    netip.Addr   // this client's reserved address, inside or outside the range; invalid when it has none
+	Except   []netip.Addr // given to nobody, such as our own and the router's
 }
 
 // Contains reports whether addr lies in the pool's range.
@@ -43,6 +45,9 @@ func (p Pool) Contains(addr netip.Addr) bool {
 
 // gives reports whether this client may have addr at all.
 func (p Pool) gives(addr netip.Addr) bool {
+	if slices.Contains(p.Except, addr) {
+		return false
+	}
 	return p.Contains(addr) || p.Fixed.IsValid() && addr == p.Fixed
 }
 

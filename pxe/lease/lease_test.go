@@ -186,6 +186,19 @@ func TestBindRefusesWhatIsNotTheClients(t *testing.T) {
 	}
 }
 
+func TestExceptedAddressIsNobodys(t *testing.T) {
+	b := open(t, path(t), newClock().options())
+	p := small()
+	p.Except = []netip.Addr{addr("192.0.2.10"), addr("192.0.2.12")}
+	if got := take(t, b, mac(1), p); got != addr("192.0.2.11") {
+		t.Errorf("got %s", got)
+	}
+	p.Fixed = addr("192.0.2.10")
+	if _, err := b.Offer(mac(2), p, netip.Addr{}); !errors.Is(err, ErrOutside) {
+		t.Errorf("fixed and excepted: %v", err)
+	}
+}
+
 func TestFixedAddressInUseIsSaid(t *testing.T) {
 	b := open(t, path(t), newClock().options())
 	a := take(t, b, mac(1), small())
