@@ -113,13 +113,28 @@ func (w *Wire) Run(t *testing.T, name string, args ...string) string {
 func (w *Wire) AtPeer(t *testing.T, f func() error) {
 	t.Helper()
 	done := make(chan error, 1)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		done <- inNamespace(w.client, f)
-	}()
+	go onOwnThread(func() { done <- inNamespace(w.client, f) })
 	if err := <-done; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// onOwnThread calls f on a thread that ends with the calling goroutine, but
+// never on the process's first one: /proc/self/net shows that one's namespace,
+// and it does not end.
+func onOwnThread(f func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		f()
+		return // still locked, so the thread ends too
+	}
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onOwnThread(f)
+	}()
+	<-done
+	runtime.UnlockOSThread()
 }
 
 // inNamespace moves the calling thread to a named network namespace, then
