@@ -21,7 +21,11 @@ type boot struct {
 // address the client reached us on, so that it can reach us there again.
 func bootFor(c pxe.Client, a pxe.Answer, n Network, asked netip.Addr) boot {
 	b := boot{Class: class(c.Vendor)}
-	if a.Script == "" || c.Loader == pxe.System {
+	if c.Loader == pxe.System {
+		return b
+	}
+	if a.Script == "" {
+		b.Note = noScript
 		return b
 	}
 	base := fmt.Sprintf("http://%s", netip.AddrPortFrom(asked, n.BootPort))
@@ -39,6 +43,10 @@ func bootFor(c pxe.Client, a pxe.Answer, n Network, asked netip.Addr) boot {
 	}
 	return b
 }
+
+// noScript is the sentence for a client that wants to boot and may, but what is
+// not decided.
+const noScript = "the host wants to boot from the network and there is no script for it, so it gets an address only"
 
 // loaderFor names our iPXE for an architecture, and whether firmware of that
 // architecture loads it by HTTP; empty when we have none.

@@ -198,7 +198,7 @@ func TestBootFileFitsWhoAsks(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", c.name, diff)
 		}
 	}
-	if got := bootFor(pxe.Client{Loader: pxe.Firmware}, pxe.Answer{Serve: true}, testNet, us); got.File != "" {
+	if got := bootFor(pxe.Client{Loader: pxe.Firmware}, pxe.Answer{Serve: true}, testNet, us); got.File != "" || got.Note != noScript {
 		t.Errorf("without a script: %+v", got)
 	}
 }

@@ -102,6 +102,7 @@ func (s *Server) respond(q query, sight *Sighting) (*dhcpv4.DHCPv4, error) {
 		case ignore:
 			return nil, err
 		case refuse:
+			sight.Note = fmt.Sprintf("it asked for %s, which is not its own to use, and is told to ask for another", addr)
 			return refusal(q.packet, q.asked, "this address is not yours to use; ask again"), nil
 		case grant:
 		}
@@ -142,8 +143,9 @@ func (s *Server) pick(q query, sight *Sighting) (netip.Addr, error) {
 // pool is where the client's address may come from. A fixed address of another
 // network would not work here, so it is as good as none.
 func pool(q query) lease.Pool {
-	p := lease.Pool{From: q.network.From, To: q.network.To}
-	if a := q.answer.Address; a.IsValid() && q.network.Address.Contains(a) {
+	n := q.network
+	p := lease.Pool{From: n.From, To: n.To, Except: append([]netip.Addr{n.Address.Addr(), q.asked, n.Router}, n.DNS...)}
+	if a := q.answer.Address; a.IsValid() && n.Address.Contains(a) {
 		p.Fixed = a
 	}
 	return p

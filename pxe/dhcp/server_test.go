@@ -338,8 +338,44 @@ func TestBootServerAnswersItsPort(t *testing.T) {
 	if _, err := conn.Write(req.ToBytes()); err != nil {
 		t.Fatal(err)
 	}
+	p := readReply(t, conn)
+	if diff := cmp.Diff([]string{"ACK", "ipxe.efi", "PXEClient"}, []string{p.MessageType().String(), p.BootFileName, p.ClassIdentifier()}); diff != "" {
+		t.Errorf("answer (-want +got):\n%s", diff)
+	}
+}
+
+// TestRelayGetsTheAnswer plays a relay: the request comes from its address, and
+// the answer must go there, port 67, although the client asked for a broadcast.
+func TestRelayGetsTheAnswer(t *testing.T) {
+	w := pxetest.OnWire(t)
+	if w == nil {
+		return
+	}
+	onWire(t, w, pxe.Answer{Serve: true})
+	w.SetPeer(t, "192.0.2.9/24")
+	var conn *net.UDPConn
+	w.AtPeer(t, func() (err error) {
+		conn, err = net.DialUDP("udp4", &net.UDPAddr{IP: net.IPv4(192, 0, 2, 9), Port: 67}, &net.UDPAddr{IP: net.IPv4(192, 0, 2, 1), Port: 67})
+		return err
+	})
+	defer conn.Close()
+	req := message{kind: dhcpv4.MessageTypeDiscover, relay: "192.0.2.9", broadcast: true}.packet(t)
+	if _, err := conn.Write(req.ToBytes()); err != nil {
+		t.Fatal(err)
+	}
+	p := readReply(t, conn)
+	if p.MessageType() != dhcpv4.MessageTypeOffer || p.GatewayIPAddr.String() != "192.0.2.9" || p.ServerIdentifier().String() != "192.0.2.1" {
+		t.Errorf("got %s", p.Summary())
+	}
+}
+
+// readReply reads one packet from a socket on the client's side.
+func readReply(t *testing.T, conn net.Conn) *dhcpv4.DHCPv4 {
+	t.Helper()
 	buf := make([]byte, 1500)
-	conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if err := conn.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	n, err := conn.Read(buf)
 	if err != nil {
 		t.Fatal(err)
@@ -348,9 +384,7 @@ func TestBootServerAnswersItsPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff([]string{"ACK", "ipxe.efi", "PXEClient"}, []string{p.MessageType().String(), p.BootFileName, p.ClassIdentifier()}); diff != "" {
-		t.Errorf("answer (-want +got):\n%s", diff)
-	}
+	return p
 }
 
 // waitFor polls until ok, for as long as the test may run.
