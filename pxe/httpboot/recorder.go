@@ -15,6 +15,14 @@ type recorder struct {
 	refused bool // a redirect was swallowed, with its body
 }
 
+// sent is the status that the client saw: a handler that says nothing says 200.
+func (w *recorder) sent() int {
+	if w.status == 0 {
+		return http.StatusOK
+	}
+	return w.status
+}
+
 // Unwrap lets http.ResponseController reach the connection.
 func (w *recorder) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 

@@ -63,7 +63,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	client, _ := netip.ParseAddrPort(r.RemoteAddr)
 	s.opts.Served(Request{
-		Client: client, Method: r.Method, Path: name, Status: out.status, Bytes: out.bytes,
+		Client: client, Method: r.Method, Path: name, Status: out.sent(), Bytes: out.bytes,
 		Took: s.opts.Now().Sub(began), Stopped: r.Context().Err() != nil,
 	})
 }
