@@ -69,7 +69,8 @@ func (s *Server) Ready() <-chan struct{} { return s.ready }
 
 // Run answers until ctx ends, and returns nil. An interface without IPv6 is
 // logged and left alone, since booting only takes longer there: it is never an
-// error. Call it once.
+// error, but takes four seconds to find, so nothing else should wait for Ready.
+// Call it once.
 func (s *Server) Run(ctx context.Context) error {
 	var conns []*conn
 	for _, name := range s.interfaces {
