@@ -101,7 +101,7 @@ func serve(ctx context.Context, c *Console, version string, p Params, drivers *l
 	}); err != nil {
 		return err
 	}
-	hands := &linux{root: root, params: p, network: net, coldplug: coldplug, client: HTTPClient()}
+	hands := &linux{root: root, params: p, network: net, drivers: drivers, client: HTTPClient()}
 	s := &Scout{Server: server, Hands: hands, Console: c, Version: version}
 	return s.Run(ctx)
 }

@@ -14,16 +14,18 @@ import (
 
 // linux is the hands of a scout that is the first process of a host.
 type linux struct {
-	root     fs.FS
-	params   Params
-	network  *network
-	coldplug func()
-	client   *http.Client
+	root    fs.FS
+	params  Params
+	network *network
+	drivers *loader
+	client  *http.Client
 }
 
-// Look loads drivers of what has appeared since, and reads.
-func (l *linux) Look(_ context.Context, contents bool) inventory.Report {
-	l.coldplug()
+// Look loads drivers of what has appeared since, lets ports find link, and
+// reads.
+func (l *linux) Look(ctx context.Context, contents bool) inventory.Report {
+	_, _ = l.drivers.coldplug() // what fails is in l.drivers.failed
+	settled := l.network.settle(ctx)
 	kernel, err := kernelLog()
 	o := inband.Options{
 		Now:       time.Now(),
@@ -36,9 +38,12 @@ func (l *linux) Look(_ context.Context, contents bool) inventory.Report {
 		o.Contents = inband.BlockDevices{Dir: "/dev"}
 	}
 	r := inband.Read(l.root, o)
-	if err != nil {
-		r.Problems = append(r.Problems, err.Error())
+	for _, err := range []error{settled, err} {
+		if err != nil {
+			r.Problems = append(r.Problems, err.Error()+".")
+		}
 	}
+	r.Problems = append(r.Problems, l.drivers.failed...)
 	return r
 }
 

@@ -23,6 +23,7 @@ type loader struct {
 	insert  func(file string) error
 	done    map[string]bool // files tried
 	asked   map[string]bool // modaliases looked up
+	failed  []string        // what went wrong since the start, a sentence each
 }
 
 func newLoader(root fs.FS, c *catalog, insert func(string) error) *loader {
@@ -72,6 +73,7 @@ func (l *loader) load(name string) (int, error) {
 			// Already there; or the driver looked and its device is absent.
 		default:
 			errs = append(errs, fmt.Errorf("load driver %s: %w", name, err))
+			l.failed = append(l.failed, fmt.Sprintf("The driver %s did not load: %v.", name, err))
 		}
 	}
 	return loaded, errors.Join(errs...)

@@ -52,6 +52,7 @@ type network struct {
 	boot     net.HardwareAddr // nil where BOOTIF did not say
 	coldplug func()           // ports on USB appear late
 
+	raised  time.Time // when every port was first asked to find link
 	on      port
 	lease   lease
 	renewAt time.Time
@@ -88,17 +89,44 @@ func (n *network) waitCarrier(ctx context.Context) ([]port, error) {
 	ctx, cancel := context.WithTimeout(ctx, carrierWait)
 	defer cancel()
 	for start := time.Now(); ; {
-		ports, err := n.links.ports()
+		ports, err := n.raise()
 		if err != nil {
 			return nil, err
 		}
-		for _, p := range ports {
-			if err := n.links.up(p.name); err != nil {
-				n.console.Say("The port %s cannot be raised: %v.", p.name, err)
-			}
-		}
 		if enough(ports, n.boot, time.Since(start)) || !pause(ctx, carrierStep) {
 			return ports, nil
+		}
+	}
+}
+
+// raise makes every port look for link, and lists them.
+func (n *network) raise() ([]port, error) {
+	ports, err := n.links.ports()
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range ports {
+		if err := n.links.up(p.name); err != nil {
+			n.console.Say("The port %s cannot be raised: %v.", p.name, err)
+		}
+	}
+	if n.raised.IsZero() {
+		n.raised = time.Now()
+	}
+	return ports, nil
+}
+
+// settle waits until every port has link or has had the time to find it, so
+// that a report does not call a port unlinked that is still negotiating.
+func (n *network) settle(ctx context.Context) error {
+	for {
+		ports, err := n.raise()
+		if err != nil {
+			return err
+		}
+		linked := len(candidates(ports, nil)) == len(ports)
+		if linked || time.Since(n.raised) >= carrierWait || !pause(ctx, carrierStep) {
+			return nil
 		}
 	}
 }
@@ -163,8 +191,11 @@ func (n *network) ask(ctx context.Context, p port) (lease, error) {
 	ctx, cancel := context.WithTimeout(ctx, dhcpTry)
 	defer cancel()
 	l, err := n.links.request(ctx, p)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return lease{}, fmt.Errorf("no DHCP answer in %s", dhcpTry)
+	}
 	if err != nil {
-		return lease{}, fmt.Errorf("no DHCP answer in %s: %w", dhcpTry, err)
+		return lease{}, fmt.Errorf("ask for an address: %w", err)
 	}
 	return l, nil
 }

@@ -54,8 +54,11 @@ func (w *wire) request(ctx context.Context, p port) (lease, error) {
 	return w.granted, nil
 }
 
-func (w *wire) configure(name string, l lease) error { w.note("%s has %s", name, l.address); return nil }
-func (w *wire) drop(name string, l lease) error      { w.note("%s loses %s", name, l.address); return nil }
+func (w *wire) configure(name string, l lease) error {
+	w.note("%s has %s", name, l.address)
+	return nil
+}
+func (w *wire) drop(name string, l lease) error { w.note("%s loses %s", name, l.address); return nil }
 
 func (w *wire) note(format string, args ...any) {
 	w.log = append(w.log, fmt.Sprintf("%.0fs ", time.Since(w.start).Seconds())+fmt.Sprintf(format, args...))
@@ -124,6 +127,29 @@ func TestTheWayToTheServer(t *testing.T) {
 					t.Errorf("on %s, want %s", n.on.name, test.on)
 				}
 			})
+		})
+	}
+}
+
+func TestPortsGetTheTimeToFindLink(t *testing.T) {
+	for name, test := range map[string]struct {
+		link map[string]time.Duration
+		want time.Duration
+	}{
+		"all have it":         {map[string]time.Duration{"eth0": 0, "eth1": 0, "eth2": seconds(3)}, seconds(3)},
+		"one never finds any": {map[string]time.Duration{"eth0": 0, "eth1": 0}, carrierWait},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := &wire{start: time.Now(), linkAt: test.link, raised: map[string]bool{}}
+			n := &network{links: w, console: NewConsole(&strings.Builder{})}
+			for range 2 { // the second time costs nothing
+				if err := n.settle(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if got := time.Since(w.start); got != test.want {
+				t.Errorf("%s: waited %s, want %s", name, got, test.want)
+			}
 		})
 	}
 }
@@ -225,8 +251,8 @@ func TestTheConsoleSaysWhatWasTried(t *testing.T) {
 	if got := lament(nil, nil); !strings.Contains(got, "driver may be missing") {
 		t.Errorf("without ports it says %q", got)
 	}
-	got := lament([]port{{name: "eth0"}}, []string{"eth0: no DHCP answer in 6s: context deadline exceeded"})
-	if want := "No way to muster yet. eth0: no DHCP answer in 6s: context deadline exceeded. Trying again."; got != want {
+	got := lament([]port{{name: "eth0"}}, []string{"eth0: no DHCP answer in 6s"})
+	if want := "No way to muster yet. eth0: no DHCP answer in 6s. Trying again."; got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}
 }
