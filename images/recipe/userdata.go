@@ -10,12 +10,14 @@ import (
 )
 
 // Host is what one host's user-data is made of. The URLs are called with an
-// empty POST, and their failure stops nothing; an empty one is not called.
+// empty POST; an empty one is not called. Only BeforeInstall is a question: if
+// its answer is no, or does not come, the host powers off and its disk is not
+// written. The failure of the others stops nothing.
 type Host struct {
 	Name          string // host name
 	Disk          string // name under /dev/disk/by-id of the disk to be written
 	PowerOff      bool   // when installed; else it reboots
-	BeforeInstall string // called before the disk is written
+	BeforeInstall string // asked before the disk is written
 	AfterInstall  string // called when the installer is done
 	Booted        string // called at each boot of the installed system, when its network is up
 
@@ -99,23 +101,29 @@ func (h Host) check() error {
 	return nil
 }
 
+// refusal is what an installer does that may not write. Nothing after poweroff
+// must run, so the shell waits for the end.
+const refusal = "{ echo 'muster does not let this installation write to the disk; powering off'; poweroff -f; sleep 600; }"
+
 // ours is what muster itself puts into user-data. reboot and poweroff are both
 // said, because installers differ in what they do when told nothing.
 func (h Host) ours() map[string]any {
 	stages := map[string]any{}
-	add := func(stage, name, url, command, condition string) {
+	add := func(stage, name, url, call, otherwise, condition string) {
 		if url == "" {
 			return
 		}
-		step := map[string]any{"name": name, "commands": []any{command + " -X POST " + url + " || true"}}
+		step := map[string]any{"name": name, "commands": []any{call + " -X POST " + url + " || " + otherwise}}
 		if condition != "" {
 			step["if"] = condition
 		}
 		stages[stage] = []any{step}
 	}
-	add("before-install", "tell muster that the disk is about to be written", h.BeforeInstall, "curl -fsS -m 5", "")
-	add("after-install", "tell muster that the installer is done", h.AfterInstall, "curl -fsS -m 5", "")
-	add("network", "tell muster that the installed system is up", h.Booted, "curl -fsS -m 10 --retry 5", "[ ! -e /run/cos/live_mode ]")
+	// The first stage of the installer; before-install comes when the disk has
+	// been partitioned.
+	add("kairos-install.pre.before", "ask muster whether the disk may be written", h.BeforeInstall, "curl -fsS -m 10 --retry 5", refusal, "")
+	add("after-install", "tell muster that the installer is done", h.AfterInstall, "curl -fsS -m 5 --retry 5", "true", "")
+	add("network", "tell muster that the installed system is up", h.Booted, "curl -fsS -m 10 --retry 5", "true", "[ ! -e /run/cos/live_mode ]")
 	doc := map[string]any{
 		"hostname": h.Name,
 		"install": map[string]any{

@@ -41,17 +41,17 @@ func TestUserDataSaysEverythingTheInstallerNeeds(t *testing.T) {
     "after-install": [
       {
         "commands": [
-          "curl -fsS -m 5 -X POST http://10.1.0.5:8067/a/tok/written || true"
+          "curl -fsS -m 5 --retry 5 -X POST http://10.1.0.5:8067/a/tok/written || true"
         ],
         "name": "tell muster that the installer is done"
       }
     ],
-    "before-install": [
+    "kairos-install.pre.before": [
       {
         "commands": [
-          "curl -fsS -m 5 -X POST http://10.1.0.5:8067/a/tok/writing || true"
+          "curl -fsS -m 10 --retry 5 -X POST http://10.1.0.5:8067/a/tok/writing || { echo 'muster does not let this installation write to the disk; powering off'; poweroff -f; sleep 600; }"
         ],
-        "name": "tell muster that the disk is about to be written"
+        "name": "ask muster whether the disk may be written"
       }
     ],
     "network": [
@@ -96,7 +96,7 @@ func TestUserDataMergesTheOrdersConfigUnderOurs(t *testing.T) {
 		"callhome": map[string]any{"url": "http://10.1.0.5:8067/a/tok/register", "token": "tok", "note": "kept"},
 		"stages": map[string]any{"boot": nil, "after-install": []any{
 			map[string]any{"commands": []any{"sync"}},
-			map[string]any{"name": "tell muster that the installer is done", "commands": []any{"curl -fsS -m 5 -X POST http://h/done || true"}},
+			map[string]any{"name": "tell muster that the installer is done", "commands": []any{"curl -fsS -m 5 --retry 5 -X POST http://h/done || true"}},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

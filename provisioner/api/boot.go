@@ -213,11 +213,15 @@ func (b *bootPlane) register(id provisioner.AttemptID, r *http.Request) Response
 	if h, found := b.hosts.ByAttempt(id); !isBearer || !found || !h.Status.Attempt.Token.Matches(bearer) {
 		return refuse(http.StatusForbidden, "registration wants the attempt's token as Authorization: Bearer TOKEN")
 	}
-	claims := map[string]string{}
-	if err := decodeLoose(r, smallBody, &claims); err != nil {
+	said := map[string]any{}
+	if err := decodeLoose(r, smallBody, &said); err != nil {
 		return fail(err)
 	}
-	if err := checkClaims(claims); err != nil {
+	claims, err := flat(said)
+	if err == nil {
+		err = checkClaims(claims)
+	}
+	if err != nil {
 		return fail(err)
 	}
 	receipt, err := b.plane.Register(r.Context(), id, remote(r), claims)
@@ -225,6 +229,28 @@ func (b *bootPlane) register(id provisioner.AttemptID, r *http.Request) Response
 		return fail(err)
 	}
 	return ok(v1.Registered{ID: receipt.ID})
+}
+
+// flat writes what an agent says of itself as text, lists joined by spaces.
+// Agents differ; what they say is kept, and none of it is obeyed.
+func flat(said map[string]any) (map[string]string, error) {
+	claims := make(map[string]string, len(said))
+	for name, value := range said {
+		list, isList := value.([]any)
+		if !isList {
+			list = []any{value}
+		}
+		words := make([]string, len(list))
+		for i, v := range list {
+			switch v.(type) {
+			case map[string]any, []any:
+				return nil, invalid("claim %.32q is not the JSON that is wanted here: send texts, numbers or lists of them", name)
+			}
+			words[i] = fmt.Sprint(v)
+		}
+		claims[name] = strings.Join(words, " ")
+	}
+	return claims, nil
 }
 
 func checkClaims(claims map[string]string) error {
