@@ -123,7 +123,7 @@ type Server struct {
 	opts     Options
 	log      zerolog.Logger
 	ready    chan struct{}
-	sightings
+	seen     *sightings
 
 	received, malformed, dropped, answered atomic.Uint64
 }
@@ -133,7 +133,7 @@ func New(networks []Network, d pxe.Decider, l Leases, w Watcher, log zerolog.Log
 	return &Server{
 		networks: networks, decider: d, leases: l, watcher: w,
 		opts: opts.withDefaults(), log: log, ready: make(chan struct{}),
-		sightings: newSightings(),
+		seen: newSightings(),
 	}
 }
 

@@ -166,7 +166,7 @@ func (s *Server) end(q query) error {
 
 // tell logs and passes on a sighting, unless it is the same as just before.
 func (s *Server) tell(sight Sighting) {
-	if !s.news(sight) {
+	if !s.seen.news(sight) {
 		return
 	}
 	e := s.log.Info()

@@ -190,6 +190,14 @@ func TestIPXEIsToldNotToWaitForAProxy(t *testing.T) {
 	}
 }
 
+func TestClientThatWantsNoBootOptionsGetsTheFieldOnly(t *testing.T) {
+	req := message{kind: dhcpv4.MessageTypeDiscover}.packet(t)
+	p := reply(req, pxe.Client{}, terms{Kind: dhcpv4.MessageTypeOffer, Boot: boot{File: "undionly.kpxe"}, Asked: us, Network: testNet})
+	if p.BootFileName != "undionly.kpxe" || p.BootFileNameOption() != "" || p.TFTPServerName() != "" {
+		t.Errorf("field %q, options %q and %q", p.BootFileName, p.BootFileNameOption(), p.TFTPServerName())
+	}
+}
+
 func TestLongBootFileGoesToTheOptionOnly(t *testing.T) {
 	req := message{kind: dhcpv4.MessageTypeDiscover}.packet(t)
 	file := "http://192.0.2.1:8067/" + string(bytes.Repeat([]byte{'x'}, 200))

@@ -3,6 +3,7 @@ package dhcp
 import (
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -125,13 +126,23 @@ func addBoot(p, req *dhcpv4.DHCPv4, c pxe.Client, t terms) {
 	if c.Loader == pxe.OurIPXE || c.Loader == pxe.ForeignIPXE {
 		p.UpdateOption(dhcpv4.OptGeneric(optEtherboot, []byte{noProxyDHCP, 1, 1}))
 	}
-	p.UpdateOption(dhcpv4.OptBootFileName(t.Boot.File))
-	if len(t.Boot.File) <= bootFileLimit {
+	fits := len(t.Boot.File) <= bootFileLimit
+	if fits {
 		p.BootFileName = t.Boot.File
 	}
-	if !strings.Contains(t.Boot.File, "://") {
+	if !fits || lists(req, dhcpv4.OptionBootfileName) {
+		p.UpdateOption(dhcpv4.OptBootFileName(t.Boot.File))
+	}
+	if !strings.Contains(t.Boot.File, "://") && lists(req, dhcpv4.OptionTFTPServerName) {
 		p.UpdateOption(dhcpv4.OptTFTPServerName(t.Asked.String()))
 	}
+}
+
+// lists reports whether the client names an option in its list of wanted ones.
+// Options 66 and 67 go to no other client: BIOS ROMs that know only the packet's
+// own fields may read a string option without its end.
+func lists(req *dhcpv4.DHCPv4, code dhcpv4.OptionCode) bool {
+	return slices.Contains(req.GetOneOption(dhcpv4.OptionParameterRequestList), code.Code())
 }
 
 // pxeVendorOptions is option 43 of a reply to a PXEClient.

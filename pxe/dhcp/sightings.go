@@ -29,7 +29,7 @@ type told struct {
 	at     time.Time
 }
 
-func newSightings() sightings { return sightings{last: map[string]told{}} }
+func newSightings() *sightings { return &sightings{last: map[string]told{}} }
 
 // news reports whether s is worth telling, and remembers it if so.
 func (t *sightings) news(s Sighting) bool {
