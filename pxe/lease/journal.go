@@ -102,7 +102,7 @@ func replay(data []byte, t *table) error {
 		if strings.HasPrefix(header, string(data)) {
 			return nil // the very first write was cut
 		}
-		return fmt.Errorf("line 1: not a lease file of this version; move it away to start with an empty one")
+		return errors.New("line 1: not a lease file of this version; move it away to start with an empty one")
 	}
 	lines := strings.SplitAfter(body, "\n")
 	for i, line := range lines {
