@@ -17,16 +17,17 @@ const consolePoll = 100 * time.Millisecond
 // first serial port, over all its power-ons.
 func (h *Host) Console() string { return h.files.console }
 
-// WaitConsole waits until the console shows the text, and fails when ctx ends
-// or when the host goes off without having shown it. Each call looks at what
-// came after the text found by the call before, so that a text may be awaited
-// once per boot. It is not safe for concurrent use on one host.
-func (h *Host) WaitConsole(ctx context.Context, text string) error {
+// WaitConsole waits until the console shows the text. It fails when ctx ends,
+// when the host goes off without having shown it, and at once when the console
+// shows one of the texts of unless first. Each call looks at what came after
+// the text found by the call before, so that a text may be awaited once per
+// boot. It is not safe for concurrent use on one host.
+func (h *Host) WaitConsole(ctx context.Context, text string, unless ...string) error {
 	tick := time.NewTicker(consolePoll)
 	defer tick.Stop()
 	for {
 		off := h.Off() // asked first: what an ended host wrote is all there
-		found, err := h.find(text)
+		found, err := h.find(text, unless)
 		if err != nil || found {
 			return err
 		}
@@ -43,7 +44,7 @@ func (h *Host) WaitConsole(ctx context.Context, text string) error {
 
 // find looks for the text in what has not been read yet, and if it is there
 // reads on to its end.
-func (h *Host) find(text string) (bool, error) {
+func (h *Host) find(text string, unless []string) (bool, error) {
 	f, err := os.Open(h.files.console)
 	if err != nil {
 		return false, err
@@ -56,12 +57,16 @@ func (h *Host) find(text string) (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	at := bytes.Index(unread, []byte(text))
-	if at < 0 {
-		return false, nil
+	before, _, found := bytes.Cut(unread, []byte(text))
+	for _, u := range unless {
+		if bytes.Contains(before, []byte(u)) {
+			return false, fmt.Errorf("%s shows %q and not %q%s", h.spec.Name, u, text, h.lastWords())
+		}
 	}
-	h.read += int64(at + len(text))
-	return true, nil
+	if found {
+		h.read += int64(len(before) + len(text))
+	}
+	return found, nil
 }
 
 // lastWords is the end of the console, as a part of an error.

@@ -1,12 +1,22 @@
 package lab
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
 
 // ForTest is Open for a test: the lab ends with the test, and if the test
-// failed, the ends of the hosts' consoles are in its log.
+// failed, the ends of the hosts' consoles are in its log. The variable
+// MUSTER_LAB_DIR names a directory in which to keep the hosts' files, below the
+// test's name, for a person to look at.
 func ForTest(t testing.TB, networks ...Network) *Lab {
 	t.Helper()
-	l, err := Open(t.Context(), Options{Networks: networks})
+	o := Options{Networks: networks}
+	if dir := os.Getenv("MUSTER_LAB_DIR"); dir != "" {
+		o.Dir = filepath.Join(dir, t.Name())
+	}
+	l, err := Open(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -195,6 +195,32 @@ func TestServerAndClientShareANetwork(t *testing.T) {
 	}
 }
 
+// The first thread stands for the process: were it left in a lab's namespace,
+// the guard would end the process with the lab.
+func TestProcessStaysOutsideTheNamespacesItEnters(t *testing.T) {
+	needRoot(t)
+	l := ForTest(t, oneNetwork...)
+	outside, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 50 {
+		var inside string
+		if err := l.Server().Do(func() (err error) {
+			inside, err = os.Readlink("/proc/thread-self/ns/net")
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if inside == outside {
+			t.Fatal("f ran outside the namespace")
+		}
+		if now, err := os.Readlink("/proc/self/ns/net"); err != nil || now != outside {
+			t.Fatalf("the process is in %s (%v), not in %s any more", now, err, outside)
+		}
+	}
+}
+
 func TestCloseLeavesNothing(t *testing.T) {
 	needRoot(t)
 	l, err := Open(t.Context(), Options{Networks: oneNetwork})

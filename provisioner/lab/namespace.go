@@ -37,12 +37,22 @@ func (ns *Namespace) Command(ctx context.Context, name string, args ...string) *
 // are outside.
 func (ns *Namespace) Do(f func() error) error {
 	done := make(chan error)
-	go func() {
-		// Never unlocked: the thread has left the process's namespace, and the
-		// runtime ends it together with this goroutine.
-		runtime.LockOSThread()
-		done <- ns.enterAnd(f)
-	}()
+	go func() { done <- onThreadOfItsOwn(func() error { return ns.enterAnd(f) }) }()
+	return <-done
+}
+
+// onThreadOfItsOwn runs f on a thread that ends with the calling goroutine, as
+// it is never unlocked. The process's first thread cannot end so, and a process
+// counts as being where that thread is: if it comes up, it is held while
+// another one is taken.
+func onThreadOfItsOwn(f func() error) error {
+	runtime.LockOSThread()
+	if unix.Gettid() != unix.Getpid() {
+		return f()
+	}
+	defer runtime.UnlockOSThread()
+	done := make(chan error)
+	go func() { done <- onThreadOfItsOwn(f) }()
 	return <-done
 }
 

@@ -93,6 +93,32 @@ fetch_packages() {
 	download "$debs" $appliance
 }
 
+# build_appliance builds the ISO unless one made of the same things is there.
+build_appliance() {
+	work=$(mktemp -d)
+	trap 'rm -rf "$work"' EXIT
+	(cd "$here/appliance" && CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -ldflags '-s -w' -o "$work/appliance" .)
+	key=$(
+		{
+			cat "$work/appliance" "$here/appliance/build.sh"
+			find "$here/appliance/files" -type f -print -exec cat {} + | sed "s|$here||"
+			readlink "$cache/kernel/current.deb"
+			ls "$debs"
+			dpkg-query -W grub-pc-bin grub-efi-amd64-bin
+		} | digest
+	)
+	iso=$cache/appliance/appliance-$key.iso
+	if [ ! -e "$iso" ]; then
+		say "building the demo appliance"
+		mkdir -p "$cache/appliance"
+		sh "$here/appliance/build.sh" "$work/appliance" "$cache/kernel/current.deb" "$debs" "$work" "$iso.part"
+		mv "$iso.part" "$iso"
+	fi
+	ln -sfn "$(basename "$iso")" "$cache/appliance/current.iso"
+	# The newest three stay: another clone may want its own.
+	ls -t "$cache"/appliance/appliance-*.iso | tail -n +4 | xargs -r rm -f
+}
+
 fresh=
 [ "${1-}" != --fresh ] || fresh=yes
 [ "$(id -u)" = 0 ] || {
@@ -105,4 +131,5 @@ flock 9
 install_tools
 fetch_kernel
 fetch_packages
-say "ready: $(readlink -f "$cache/kernel/current.deb")"
+build_appliance
+say "ready: $(readlink -f "$cache/kernel/current.deb"), $(readlink -f "$cache/appliance/current.iso")"
