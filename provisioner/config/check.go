@@ -22,17 +22,17 @@ const shortestDeadline = 10 * time.Second
 
 // checker collects every fault of a file, so that one run shows them all.
 type checker struct {
-	where  source
+	at     func(path, fault string) error // names the line of a key path
 	faults []error
 }
 
 func (c *checker) say(path, format string, args ...any) {
-	c.faults = append(c.faults, fmt.Errorf("%s: %s", c.where.at(path), fmt.Sprintf(format, args...)))
+	c.faults = append(c.faults, c.at(path, fmt.Sprintf(format, args...)))
 }
 
 // check turns the raw file into a Config, or says everything that is wrong.
-func check(raw file, where source) (Config, error) {
-	c := &checker{where: where}
+func check(raw file, at func(path, fault string) error) (Config, error) {
+	c := &checker{at: at}
 	cfg := Config{
 		BootPort: c.port("boot.port", raw.Boot.Port),
 		LogLevel: c.level("log", raw.Log),

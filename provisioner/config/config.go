@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+
+	"github.com/muster-boot/muster/inventory/strictyaml"
 )
 
 // Config is a checked configuration. It is a value: nobody changes it, or the
@@ -81,8 +83,9 @@ const (
 	LoaderAlways Loader = "always" // a NIC's own iPXE is given muster's, too
 )
 
-// fileLimit bounds the configuration file, in bytes.
-const fileLimit = 1 << 20
+// fileLimit bounds what is read of the configuration file, in bytes; the
+// reader of YAML refuses what is nearly as large.
+const fileLimit = 2 << 20
 
 // Load reads the file called name, or the defaults where name is empty. A data
 // directory that is not empty wins over the file's.
@@ -102,14 +105,17 @@ func Load(name, data string) (Config, error) {
 func Parse(name string, text []byte) (Config, error) { return parse(name, text, "") }
 
 func parse(name string, text []byte, data string) (Config, error) {
-	raw, where, err := decode(name, text)
+	raw := defaults()
+	doc, err := strictyaml.Decode(text, &raw)
 	if err != nil {
-		return Config{}, err
+		return Config{}, fmt.Errorf("%s: %w", name, err)
 	}
 	if data != "" {
 		raw.Data = data
 	}
-	return check(raw, where)
+	return check(raw, func(path, fault string) error {
+		return fmt.Errorf("%s: %w", name, doc.Errorf(path, "%s", fault))
+	})
 }
 
 func read(name string) ([]byte, error) {
@@ -121,12 +127,9 @@ func read(name string) ([]byte, error) {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
 	defer f.Close()
-	text, err := io.ReadAll(io.LimitReader(f, fileLimit+1))
+	text, err := io.ReadAll(io.LimitReader(f, fileLimit))
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	if len(text) > fileLimit {
-		return nil, fmt.Errorf("%s is larger than %d bytes: that is no configuration of muster", name, fileLimit)
 	}
 	return text, nil
 }
