@@ -47,6 +47,8 @@ const (
 
 // Bounds of what hosts send.
 const (
+	maxAttempt    = 64   // bytes of an attempt's id
+	maxVersion    = 128  // bytes of a scout's
 	maxDetail     = 1024 // bytes of a stage's detail
 	maxClaims     = 32
 	maxClaimName  = 64   // bytes
@@ -128,7 +130,7 @@ func (b *bootPlane) time(_ provisioner.Host, r *http.Request) Response {
 }
 
 func (b *bootPlane) instruction(h provisioner.Host, r *http.Request) Response {
-	do, err := b.plane.Instruction(r.Context(), h.ID, clean(r.FormValue("version"), 128), remote(r))
+	do, err := b.plane.Instruction(r.Context(), h.ID, clean(r.URL.Query().Get("version"), maxVersion), remote(r))
 	if err != nil {
 		return fail(err)
 	}
@@ -140,7 +142,7 @@ func (b *bootPlane) report(h provisioner.Host, r *http.Request) Response {
 	if err := decodeLoose(r, reportBody, &report); err != nil {
 		return fail(err)
 	}
-	attempt := provisioner.AttemptID(r.URL.Query().Get("attempt"))
+	attempt := provisioner.AttemptID(clean(r.URL.Query().Get("attempt"), maxAttempt))
 	if err := b.plane.Report(r.Context(), h.ID, attempt, report); err != nil {
 		return fail(err)
 	}
@@ -155,7 +157,7 @@ func (b *bootPlane) progress(h provisioner.Host, r *http.Request) Response {
 	if !stageName(step.Stage) {
 		return fail(badStage(step.Stage))
 	}
-	step.Detail = clean(step.Detail, maxDetail)
+	step.Attempt, step.Detail = clean(step.Attempt, maxAttempt), clean(step.Detail, maxDetail)
 	if err := b.plane.Progress(r.Context(), h.ID, step); err != nil {
 		return fail(err)
 	}

@@ -40,7 +40,7 @@ func (p *recorder) Instruction(_ context.Context, id provisioner.HostID, version
 }
 
 func (p *recorder) Report(_ context.Context, id provisioner.HostID, attempt provisioner.AttemptID, r inventory.Report) error {
-	p.note("report %s %s %s", id, attempt, r.System.Serial)
+	p.note("report %s %s %q", id, attempt, r.System.Serial)
 	return p.err
 }
 
@@ -116,7 +116,7 @@ func TestTheScoutsClientAndTheBootPlaneUnderstandEachOther(t *testing.T) {
 		t.Error(err)
 	}
 	want := []string{
-		"instruction h-1 v1 & more from 127.0.0.1", "report h-1 a-1 S1", `progress h-1 a-1 kexec "going [2J over"`,
+		"instruction h-1 v1 & more from 127.0.0.1", `report h-1 a-1 "S1"`, `progress h-1 a-1 kexec "going [2J over"`,
 	}
 	if diff := cmp.Diff(want, plane.calls); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)

@@ -116,7 +116,7 @@ func TestARowThatIsTwoHostsIsWrong(t *testing.T) {
 func TestHostsThatWillNotBeAnsweredAreSaid(t *testing.T) {
 	const serialOnly = "serial\nS1\nS2\n"
 	silent := newSite(t).imports(serialOnly)
-	if len(silent.Warnings) != 1 || !strings.Contains(silent.Warnings[0].Text, "2 rows have neither MAC nor UUID (lines 2, 3)") {
+	if len(silent.Warnings) != 1 || !strings.Contains(silent.Warnings[0].Text, "no MAC and no UUID in lines 2, 3, and every network") {
 		t.Errorf("warnings %v", silent.Warnings)
 	}
 	open := newSite(t, func(o *api.Options) { o.Discover = true }).imports(serialOnly)

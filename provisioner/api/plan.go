@@ -134,8 +134,8 @@ func (im importer) silent() []v1.Remark {
 		return nil
 	}
 	return []v1.Remark{{Source: "manifest", Text: fmt.Sprintf(
-		"%d rows have neither MAC nor UUID (lines %s) and every network is unknown: silent: these hosts will not be answered. List their MACs, or set unknown: discover on their network",
-		len(lines), abridge(lines))}}
+		"no MAC and no UUID in lines %s, and every network is unknown: silent: these hosts will not be answered. List their MACs, or set unknown: discover on their network",
+		abridge(lines))}}
 }
 
 func abridge(lines []string) string {

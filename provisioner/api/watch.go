@@ -63,27 +63,37 @@ func (p *people) stream(ctx context.Context, w http.ResponseWriter, after uint64
 }
 
 // follow turns commits into messages. Where the journal no longer has what the
-// reader missed, it says reset: list anew, then go on from here.
+// reader missed, or never had it (another store has taken its place), it says
+// reset: list anew, then go on from here.
 func (p *people) follow(ctx context.Context, after uint64, messages chan<- []byte) error {
 	for {
-		err := p.Store.Follow(ctx, after, func(revision uint64, entries []provisioner.Entry) error {
-			message, err := p.message(ctx, revision, entries)
-			if err != nil {
-				return err
-			}
-			after = revision
-			return hand(ctx, messages, message)
-		})
+		now, err := p.Store.Revision(ctx)
+		if err != nil {
+			return err
+		}
+		if err = store.ErrCompacted; after <= now {
+			err = p.pass(ctx, &after, messages)
+		}
 		if !errors.Is(err, store.ErrCompacted) {
 			return err
 		}
-		if after, err = p.Store.Revision(ctx); err != nil {
-			return err
-		}
+		after = now
 		if err := hand(ctx, messages, fmt.Appendf(nil, "event: reset\nid: %d\ndata: {}\n\n", after)); err != nil {
 			return err
 		}
 	}
+}
+
+// pass hands messages on until it cannot, and keeps after at the last of them.
+func (p *people) pass(ctx context.Context, after *uint64, messages chan<- []byte) error {
+	return p.Store.Follow(ctx, *after, func(revision uint64, entries []provisioner.Entry) error {
+		message, err := p.message(ctx, revision, entries)
+		if err != nil {
+			return err
+		}
+		*after = revision
+		return hand(ctx, messages, message)
+	})
 }
 
 func hand(ctx context.Context, messages chan<- []byte, message []byte) error {

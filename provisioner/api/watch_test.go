@@ -3,9 +3,11 @@ package api_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/muster-boot/muster/provisioner/api/client"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 )
 
@@ -51,4 +53,29 @@ func (s *site) next(after uint64) v1.Event {
 		s.t.Fatal(err)
 	}
 	return got
+}
+
+func TestAReaderOfAnotherStoresPastIsToldToListAnew(t *testing.T) {
+	s := newSite(t)
+	err := s.Watch(t.Context(), 1<<40, func(ev v1.Event) error { return fmt.Errorf("event %+v", ev) })
+	if !errors.Is(err, client.ErrReset) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestAWatchEndsWithItsServer(t *testing.T) {
+	s := newSite(t)
+	s.imports("serial\nS0\n")
+	before, err := s.Store.Revision(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.imports("serial\nS0\nS1\n")
+	err = s.Watch(t.Context(), before, func(v1.Event) error {
+		s.Halt()
+		return nil
+	})
+	if away := (*client.Unreachable)(nil); !errors.As(err, &away) {
+		t.Errorf("error %v", err)
+	}
 }

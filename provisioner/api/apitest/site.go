@@ -57,6 +57,10 @@ func Start(dir string, change func(*api.Options)) (*Site, error) {
 	return s, nil
 }
 
+// Halt ends serving, as a server that is told to stop does; Close is wanted
+// still.
+func (s *Site) Halt() { s.stop() }
+
 // Close stops serving and closes the store.
 func (s *Site) Close() error {
 	s.stop()
