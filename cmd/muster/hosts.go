@@ -231,7 +231,7 @@ func (w *watcher) run(ctx context.Context, args []string) error {
 	if done, settled := errors.AsType[ended](err); settled {
 		return verdict(done.phase)
 	}
-	return err
+	return stopped(ctx, err)
 }
 
 // ended stops a watch at a host that has settled.

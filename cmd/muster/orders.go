@@ -81,7 +81,7 @@ func readFile(name string) (string, error) {
 type imported v1.Imported
 
 func (i imported) table(t *table) {
-	t.line(fmt.Sprintf("Order %s: %d hosts listed; %d added, %d changed, %d removed, %d kept though no longer listed.",
+	t.line(fmt.Sprintf("Order %s: hosts listed %d, added %d, changed %d, removed %d, kept though no longer listed %d.",
 		i.Order, i.Hosts, len(i.Added), len(i.Changed), len(i.Removed), len(i.Kept)))
 	for _, w := range i.Warnings {
 		t.line("warning: " + w.String())
@@ -130,7 +130,7 @@ func (l lint) table(t *table) {
 		t.line("warning: " + w.String())
 	}
 	if len(l.Errors) == 0 {
-		t.line(fmt.Sprintf("%d hosts, nothing to correct", l.Hosts))
+		t.line(fmt.Sprintf("Nothing to correct; hosts listed %d.", l.Hosts))
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -96,8 +97,8 @@ func (s *session) build(ctx context.Context, o ramdisk.Options, kernel, initrd i
 	if err != nil {
 		return ramdisk.Manifest{}, fmt.Errorf("build the ramdisk: %w", err)
 	}
-	for _, driver := range made.Absent {
-		s.say("note: this kernel has no driver %s", driver)
+	if len(made.Absent) > 0 {
+		s.say("note: this kernel has no driver %s", strings.Join(made.Absent, ", "))
 	}
 	return made, nil
 }

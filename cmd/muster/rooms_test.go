@@ -54,6 +54,7 @@ var arrows = []arrow{
 	{"provisioner/api", "provisioner/store", "people's wishes become intent"},
 	{"provisioner/api", "provisioner/lifecycle", "what a host waits for is the table's own sentence"},
 	{"provisioner/api", "inventory/strictyaml", "the place of a mistake goes to who made it"},
+	{"provisioner/config", "inventory/strictyaml", "mistakes in all files of people are told alike"},
 	{"provisioner/api/client", "provisioner/api/v1", "the shapes"},
 	{"provisioner/api/apitest", "provisioner/api", "serves it for tests"},
 	{"provisioner/api/apitest", "provisioner/api/v1", "its catalog speaks them"},

@@ -58,7 +58,7 @@ func exitCode(err error) int {
 	var wrong usageError
 	var away *client.Unreachable
 	switch {
-	case err == nil, errors.Is(err, context.Canceled):
+	case err == nil:
 		return exitDone
 	case errors.As(err, &wrong):
 		return exitUsage
@@ -79,6 +79,14 @@ func (s *session) root() *cobra.Command {
 	root.PersistentFlags().StringVar(&s.server, "server", "",
 		"unix socket or URL of the server (default "+config.DefaultSocket()+", or MUSTER_SERVER)")
 	return root
+}
+
+// stopped makes of the end that a person asked for what it is: no error.
+func stopped(ctx context.Context, err error) error {
+	if ctx.Err() != nil && errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 // group is a command that only has others.
@@ -156,8 +164,8 @@ func (v versions) table(t *table) {
 // version is what the build recorded of itself.
 func version() string {
 	info, known := debug.ReadBuildInfo()
-	if !known || info.Main.Version == "" {
-		return "(devel)"
+	if !known || info.Main.Version == "" || info.Main.Version == "(devel)" {
+		return "dev"
 	}
 	return info.Main.Version
 }

@@ -23,7 +23,8 @@ func (s *session) serveCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			return app.Run(cmd.Context(), cfg, app.Options{Version: version(), Log: s.logger(cfg.LogLevel), Out: s.out})
+			err = app.Run(cmd.Context(), cfg, app.Options{Version: version(), Log: s.logger(cfg.LogLevel), Out: s.out})
+			return stopped(cmd.Context(), err)
 		},
 	}
 	cmd.Flags().StringVar(&file, "config", "", "configuration file")
