@@ -188,7 +188,9 @@ func (s *session) hostWatch() *cobra.Command {
 	var wait bool
 	cmd := &cobra.Command{
 		Use: "watch [HOST]", Short: "Print what happens as it happens",
-		Long: "Print what happens as it happens, of all hosts or of one.\nWith --wait it ends when the host is registered (exit code 0), or failed or\nquarantined (exit code 1).",
+		Long: "Print what happens as it happens, of all hosts or of one.\n" +
+			"With --wait it ends when the host is registered (exit code 0), or failed or\n" +
+			"quarantined (exit code 1).",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 1 || wait && len(args) == 0 {
 				return usage("use it like this: %s", cmd.UseLine())

@@ -54,10 +54,11 @@ const (
 
 func (p *people) imageRoutes() []route {
 	const ref = "/v1/images/{ref}"
+	nameParam := param{"name", "for people; what the image is called by muster is its digest"}
 	return []route{
 		{"GET", "/v1/images", Viewer, "imageList", "All images", nil, nil, []v1.Image{}, p.listImages},
-		{"POST", "/v1/images", Operator, "imageAdd", "Store an image", []param{{"name", "for people; the image's own is its digest"}}, stream("application/octet-stream"), v1.Image{}, p.addImage},
-		{"POST", "/v1/ramdisks", Operator, "ramdiskAdd", "Store a discovery ramdisk: parts kernel and initrd, field version (JSON)", []param{{"name", "for people"}}, stream("multipart/form-data"), v1.Image{}, p.addRamdisk},
+		{"POST", "/v1/images", Operator, "imageAdd", "Store an image", []param{nameParam}, stream("application/octet-stream"), v1.Image{}, p.addImage},
+		{"POST", "/v1/ramdisks", Operator, "ramdiskAdd", "Store a discovery ramdisk: files kernel and initrd, field version", []param{nameParam}, stream("multipart/form-data"), v1.Image{}, p.addRamdisk},
 		{"GET", ref, Viewer, "imageShow", "One image, by name or the beginning of its digest", nil, nil, v1.Image{}, p.showImage},
 		{"DELETE", ref, Operator, "imageRemove", "Remove an image that no order names", nil, nil, nil, p.removeImage},
 	}

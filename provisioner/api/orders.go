@@ -16,7 +16,7 @@ import (
 
 // maxTries bounds how often a change of many hosts is planned again because one
 // of them changed meanwhile.
-const maxTries = 16
+const maxTries = 32
 
 func (p *people) orderRoutes() []route {
 	const name = "/v1/orders/{name}"

@@ -1,10 +1,14 @@
 package api_test
 
 import (
+	"context"
+	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/api"
@@ -182,5 +186,41 @@ func TestStartAndStopReachEveryHostAlsoOfALargeOrder(t *testing.T) {
 	journal, err := s.Journal(t.Context(), "SA", "")
 	if err != nil || len(journal) != 3 { // listed, started once, stopped
 		t.Errorf("journal %+v, %v", journal, err)
+	}
+}
+
+func TestAnOrderStartsWhileItsHostsChangeAllTheTime(t *testing.T) {
+	s := newSite(t)
+	ids := s.imports(twoRows).Added
+	changing, stop := context.WithCancel(t.Context())
+	var g errgroup.Group
+	for _, id := range ids {
+		g.Go(func() error {
+			for n := 0; changing.Err() == nil; n++ {
+				_, err := s.Store.Change(t.Context(), provisioner.HostID(id), func(h *provisioner.Host) ([]provisioner.Entry, error) {
+					h.Facts.Conflict = strconv.Itoa(n)
+					return nil, nil
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	for range 5 {
+		_, started := s.Start(t.Context(), "plant7")
+		_, stopped := s.Stop(t.Context(), "plant7")
+		if err := errors.Join(started, stopped); err != nil {
+			t.Error(err)
+		}
+	}
+	stop()
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+	journal, err := s.Journal(t.Context(), "alpha", "")
+	if err != nil || len(journal) != 11 {
+		t.Errorf("%d entries, %v", len(journal), err)
 	}
 }
