@@ -30,6 +30,9 @@ type server interface {
 type plane struct {
 	servers   []server
 	sightings *sightings
+	// advertiser is nil where no network wants it. Nobody waits for it: hosts
+	// boot without it, only slower, and a link without IPv6 makes it late.
+	advertiser *routeradv.Server
 }
 
 type planeParts struct {
@@ -67,7 +70,7 @@ func newPlane(cfg config.Config, nets []network, in planeParts) *plane {
 	p.servers = append(p.servers, httpboot.New(httpEndpoints(nets, cfg.BootPort), in.loaders, ipxe.Autoexec, mounts, in.leases, d, in.log,
 		httpboot.Options{Served: logRequests(in.log)}))
 	if advertised := advertisers(nets); len(advertised) > 0 {
-		p.servers = append(p.servers, routeradv.New(advertised, d, in.log, routeradv.Options{}))
+		p.advertiser = routeradv.New(advertised, d, in.log, routeradv.Options{})
 	}
 	return p
 }
@@ -76,6 +79,9 @@ func (p *plane) run(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return p.sightings.Run(ctx) })
 	for _, s := range p.servers {
 		g.Go(func() error { return s.Run(ctx) })
+	}
+	if p.advertiser != nil {
+		g.Go(func() error { return p.advertiser.Run(ctx) })
 	}
 }
 
