@@ -25,7 +25,6 @@ type site struct {
 	mu    sync.Mutex
 	calls []string // "GET /config/a", "POST /register/a Bearer token-a"
 	said  map[string]map[string]any
-	ready chan string // the host that has just registered
 }
 
 func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -44,7 +43,6 @@ func (s *site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		s.said[host] = body
 		io.WriteString(w, `{"id":"receipt-of-`+host+`"}`)
-		s.ready <- host
 	}
 }
 
@@ -114,7 +112,7 @@ func TestApplianceInstallsFromItsCD(t *testing.T) {
 	}
 	ctx := t.Context()
 	l := ForTest(t, oneNetwork...)
-	s := &site{said: map[string]map[string]any{}, ready: make(chan string, 2), config: func(host string) string {
+	s := &site{said: map[string]map[string]any{}, config: func(host string) string {
 		return strings.ReplaceAll(`#cloud-config
 hostname: HOST
 install:
@@ -158,8 +156,8 @@ callhome:
 	if t.Failed() {
 		return
 	}
-	for range hosts {
-		host := <-s.ready
+	for _, h := range hosts {
+		host := h.Spec().Name
 		for call, want := range map[string]int{
 			"POST /report/before/" + host:                      1,
 			"POST /report/never/" + host:                       0,
@@ -170,10 +168,10 @@ callhome:
 				t.Errorf("%d times %q, want %d", got, call, want)
 			}
 		}
-		// Live: at start-up and by the installer. Installed: by the network stage
-		// and by the agent.
-		if got := s.count("GET /config/" + host); got != 4 {
-			t.Errorf("%s fetched its configuration %d times, want 4", host, got)
+		// Live: at start-up and by the installer. At each boot from disk: by the
+		// network stage and by the agent.
+		if got := s.count("GET /config/" + host); got != 6 {
+			t.Errorf("%s fetched its configuration %d times, want 6", host, got)
 		}
 		if s.count("POST /report/network/"+host) == 0 {
 			t.Errorf("%s did not run its network stage", host)

@@ -3,6 +3,7 @@ package lab
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -32,7 +33,7 @@ func (h *Host) WaitConsole(ctx context.Context, text string, unless ...string) e
 			return err
 		}
 		if off {
-			return fmt.Errorf("%s went off without showing %q%s", h.spec.Name, text, h.lastWords())
+			return errors.Join(fmt.Errorf("%s went off without showing %q%s", h.spec.Name, text, h.lastWords()), h.fault())
 		}
 		select {
 		case <-tick.C:

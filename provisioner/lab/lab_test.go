@@ -283,6 +283,31 @@ func TestKilledLabLeavesNothing(t *testing.T) {
 	}
 }
 
+func TestOpenRemovesTheLabsOfDeadProcesses(t *testing.T) {
+	needRoot(t)
+	dead := exec.Command("true")
+	if err := dead.Run(); err != nil {
+		t.Fatal(err)
+	}
+	name := fmt.Sprintf("%s%d-1", prefix, dead.Process.Pid)
+	for _, ns := range []string{name, name + "-wires"} {
+		if err := run(exec.Command("ip", "netns", "add", ns)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.MkdirAll(filepath.Join(os.TempDir(), name, "host"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	other := ForTest(t) // alive, and so not to be touched by the next Open
+	ForTest(t)
+	if left := remains(name); len(left) > 0 {
+		t.Errorf("left behind: %q", left)
+	}
+	if len(remains(other.server.name)) == 0 {
+		t.Error("a living lab was removed")
+	}
+}
+
 // remains lists what a lab has on this machine: namespaces, its scratch
 // directory, and processes that name it on their command line.
 func remains(name string) []string {

@@ -17,9 +17,11 @@ const (
 
 // power is one QEMU process, from power-on to off.
 type power struct {
-	cmd  *exec.Cmd
-	qmp  *qmp
-	done chan struct{} // closed when the process has ended
+	cmd       *exec.Cmd
+	complaint strings.Builder // what QEMU wrote to its standard error
+	qmp       *qmp
+	done      chan struct{} // closed when the process has ended
+	fault     error         // how it ended, if not by itself and well; set before done
 }
 
 // PowerOn starts the host as its power button would, once one of the machine's
@@ -51,28 +53,28 @@ func (h *Host) start(slot *os.File) (*power, error) {
 		return nil, err
 	}
 	defer theirs.Close()
-	var complaint strings.Builder
 	// Not bound to the caller's context: the host stays on until it is put off.
 	cmd := h.lab.wires().Command(context.Background(), "qemu-system-x86_64", qemuArgs(h.spec, h.files)...)
-	cmd.Stderr = &complaint
+	p := &power{cmd: cmd, qmp: control, done: make(chan struct{})}
+	cmd.Stderr = &p.complaint
 	cmd.ExtraFiles = []*os.File{inheritedQMP - 3: theirs, inheritedSlot - 3: slot}
 	if err := cmd.Start(); err != nil {
 		return nil, errors.Join(err, control.conn.Close())
 	}
-	p := &power{cmd: cmd, qmp: control, done: make(chan struct{})}
 	go p.wait()
 	theirs.Close() // else QEMU's end would never be seen
 	if err := control.greet(); err != nil {
-		return nil, errors.Join(err, p.kill(), errors.New(strings.TrimSpace(complaint.String())))
+		return nil, errors.Join(err, p.kill(), p.fault)
 	}
 	return p, nil
 }
 
-// wait reaps the process. How it ended does not matter: an ended QEMU is a
-// host without power.
+// wait reaps the process.
 func (p *power) wait() {
 	defer close(p.done)
-	_ = p.cmd.Wait()
+	if err := p.cmd.Wait(); err != nil {
+		p.fault = fmt.Errorf("QEMU ended with %w: %s", err, strings.TrimSpace(p.complaint.String()))
+	}
 	_ = p.qmp.conn.Close()
 }
 
@@ -117,6 +119,16 @@ func (h *Host) Off() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.power == nil || h.power.ended()
+}
+
+// fault says how the host's QEMU ended, if not by a power-off from inside.
+func (h *Host) fault() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.power == nil || !h.power.ended() {
+		return nil
+	}
+	return h.power.fault
 }
 
 // WaitOff waits until the host is off, be it by its own system's doing.

@@ -49,8 +49,11 @@ func agent(ctx context.Context, to *callhome, state string, say func(string, ...
 	for {
 		answer, status, err := r.post(ctx, *to)
 		if err == nil {
-			say("registered: %s", firstLine(answer))
-			return keep(state, append(answer, '\n'))
+			if err := keep(state, append(answer, '\n')); err != nil {
+				return err
+			}
+			say("registered: %s", firstLine(answer)) // once it would be known after a power cut
+			return nil
 		}
 		if ctx.Err() != nil {
 			return nil
