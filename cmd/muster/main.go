@@ -13,6 +13,9 @@ import (
 	"syscall"
 )
 
+// version is set at build time by -ldflags "-X main.version=...".
+var version = "dev"
+
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	s := &session{out: os.Stdout, err: os.Stderr}

@@ -21,7 +21,7 @@ func (s *session) ramdiskCommands() *cobra.Command {
 }
 
 func (s *session) ramdiskBuild() *cobra.Command {
-	o := ramdisk.Options{Version: version()}
+	o := ramdisk.Options{Version: version}
 	name := "ramdisk"
 	cmd := &cobra.Command{
 		Use: "build --kernel x.deb --scout FILE", Short: "Build the discovery ramdisk and store it", Args: exactly(0),

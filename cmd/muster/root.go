@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"runtime/debug"
 
 	"github.com/spf13/cobra"
 
@@ -144,7 +143,7 @@ func (s *session) versionCommand() *cobra.Command {
 			if err != nil && !errors.As(err, &away) {
 				return err
 			}
-			return s.show(versions{Muster: version(), Server: server.Muster})
+			return s.show(versions{Muster: version, Server: server.Muster})
 		},
 	}
 	return s.reading(cmd)
@@ -159,13 +158,4 @@ type versions struct {
 func (v versions) table(t *table) {
 	t.row("muster", v.Muster)
 	t.row("server", cmp.Or(v.Server, "none answers"))
-}
-
-// version is what the build recorded of itself.
-func version() string {
-	info, known := debug.ReadBuildInfo()
-	if !known || info.Main.Version == "" || info.Main.Version == "(devel)" {
-		return "dev"
-	}
-	return info.Main.Version
 }

@@ -23,7 +23,7 @@ func (s *session) serveCommand() *cobra.Command {
 			if err != nil {
 				return usageError{err}
 			}
-			err = app.Run(cmd.Context(), cfg, app.Options{Version: version(), Log: s.logger(cfg.LogLevel), Out: s.out})
+			err = app.Run(cmd.Context(), cfg, app.Options{Version: version, Log: s.logger(cfg.LogLevel), Out: s.out})
 			return stopped(cmd.Context(), err)
 		},
 	}

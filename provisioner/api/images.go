@@ -188,6 +188,9 @@ func (p *people) digestOf(ctx context.Context) func(ref string) (string, error) 
 		if provisioner.KindOf(err) == provisioner.NotFound {
 			return "", fmt.Errorf("there is no image %q: add it first with muster image add FILE", ref)
 		}
+		if err == nil && i.Family == "" {
+			return "", fmt.Errorf("image %q is of no layout that muster can install from: %s", ref, strings.Join(i.Lacks, "; "))
+		}
 		return i.Digest, err
 	}
 }

@@ -1,12 +1,9 @@
 package api
 
 import (
-	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
 	"time"
 
 	"github.com/muster-boot/muster/provisioner"
@@ -103,7 +100,7 @@ func (p *people) plan(r *http.Request, draft Draft, ids mintByLine) (store.Chang
 	if err != nil && provisioner.KindOf(err) != provisioner.NotFound {
 		return store.Change{}, v1.Imported{}, err
 	}
-	im := importer{Draft: draft, image: p.digestOf(r.Context()), drivers: p.Drivers, discover: p.Discover, now: p.Now(), mint: ids.mint}
+	im := importer{Draft: draft, image: p.digestOf(r.Context()), drivers: p.Drivers, discover: p.Discover, now: p.Now(), mint: ids.mint, config: p.CheckConfig}
 	change, report, wrong := im.plan(prior, p.Mirror.Hosts())
 	if len(wrong) > 0 {
 		return store.Change{}, v1.Imported{}, refusedImport(wrong)
@@ -184,17 +181,7 @@ type mintByLine map[int]provisioner.HostID
 
 func (m mintByLine) mint(line int) provisioner.HostID {
 	if _, minted := m[line]; !minted {
-		m[line] = mintHost()
+		m[line] = provisioner.MintHost()
 	}
 	return m[line]
-}
-
-// hostIDBytes is the size of a minted id: 80 bit, so that none comes twice.
-const hostIDBytes = 10
-
-// mintHost makes the id of a new host; no character of it needs quoting.
-func mintHost() provisioner.HostID {
-	b := make([]byte, hostIDBytes)
-	_, _ = rand.Read(b) // never fails; crypto/rand ends the process instead
-	return provisioner.HostID("h-" + strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(b)))
 }

@@ -19,12 +19,15 @@ type Options struct {
 	Store    *store.Store
 	Mirror   *store.Mirror // running
 	Images   Catalog
-	Drivers  []string        // names of the hand-offs that orders may name
-	Discover bool            // some network gives the scout to unlisted hosts
-	Version  string          // of muster
-	Reasons  func() []string // sentences of what does not work; nil: all does
-	Log      zerolog.Logger
-	Now      func() time.Time // nil means time.Now
+	Drivers  []string // names of the hand-offs that orders may name
+	Discover bool     // some network gives the scout to unlisted hosts
+	Version  string   // of muster
+	// CheckConfig says what an order may not add to its hosts' user-data; nil:
+	// anything goes.
+	CheckConfig func(map[string]any) error
+	Reasons     func() []string // sentences of what does not work; nil: all does
+	Log         zerolog.Logger
+	Now         func() time.Time // nil means time.Now
 }
 
 // operator is whom journal entries name until muster knows users.

@@ -26,6 +26,7 @@ type importer struct {
 	discover bool // some network gives the scout to unlisted hosts
 	now      time.Time
 	mint     func(line int) provisioner.HostID // the same for the same line, also in a later try
+	config   func(map[string]any) error        // what the order adds to user-data; nil: anything goes
 }
 
 // plan compares the draft with what muster holds. With remarks in wrong there
@@ -88,6 +89,11 @@ func (im importer) names(o manifest.Order, source string, line int, order manife
 		}
 	}
 	driver := o.Handoff.Driver
+	if inOrder && im.config != nil {
+		if err := im.config(o.Config); err != nil {
+			say("config", "%v", err)
+		}
+	}
 	if driver != "" && !slices.Contains(im.drivers, driver) && (inOrder || driver != order.Handoff.Driver) {
 		say("handoff", "this muster has no hand-off %q; it has %s", driver, strings.Join(im.drivers, ", "))
 	}

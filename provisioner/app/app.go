@@ -20,6 +20,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/muster-boot/muster/images"
+	"github.com/muster-boot/muster/images/recipe"
 	"github.com/muster-boot/muster/provisioner/api"
 	"github.com/muster-boot/muster/provisioner/config"
 	"github.com/muster-boot/muster/provisioner/engine"
@@ -57,7 +58,10 @@ func Run(ctx context.Context, cfg config.Config, o Options) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, s.close()) }()
-	return s.serve(ctx, cfg, nets, o)
+	if err := s.serve(ctx, cfg, nets, o); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
 }
 
 // stock is what lies on disk: opened first, closed last.
@@ -117,7 +121,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	})
 	people := api.New(api.Options{
 		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Discover: cfg.Discovers(),
-		Version: o.Version, Reasons: b.reasons, Log: o.Log,
+		Version: o.Version, CheckConfig: recipe.CheckConfig, Reasons: b.reasons, Log: o.Log,
 	})
 	control, err := api.ListenControl(cfg.Socket, people)
 	if err != nil {

@@ -16,7 +16,7 @@ import (
 // Names of what `muster ramdisk build` leaves in the catalog.
 const (
 	scoutFamily      = "scout"
-	scoutVersionMeta = "version"
+	scoutVersionMeta = "scout"
 )
 
 // filePrefix is where the boot plane serves the files of images. Below it come

@@ -247,9 +247,9 @@ func (e *Engine) commitMove(ctx context.Context, h provisioner.Host, m lifecycle
 		return err
 	}
 	mint := lifecycle.Mint{
-		Attempt: provisioner.AttemptID(newID("a")),
-		Token:   newSecret(),
-		Key:     newSecret(),
+		Attempt: provisioner.MintAttempt(),
+		Token:   provisioner.MintSecret(),
+		Key:     provisioner.MintSecret(),
 	}
 	h = lifecycle.Apply(h, m, now, e.Deadlines, mint)
 	err = e.Store.Commit(ctx, store.Change{

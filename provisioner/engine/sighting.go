@@ -96,7 +96,7 @@ func (e *Engine) createUnknown(ctx context.Context, s Seen) (provisioner.HostID,
 	}
 	now := e.Now()
 	h := provisioner.Host{
-		ID:      provisioner.HostID(newID("h")),
+		ID:      provisioner.MintHost(),
 		Created: now,
 		Status:  provisioner.Status{Phase: provisioner.Unknown, Since: now, Why: "Seen on " + s.Network + "; it is in no manifest."},
 	}
