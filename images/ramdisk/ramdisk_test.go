@@ -143,7 +143,7 @@ func devices() map[string][2]string {
 func TestARamdiskOfDebiansKernel(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "bnx2x", "bnx2x-e2-7.13.21.0.fw"), "blob")
-	o := Options{KernelDeb: kernelDeb(t), Scout: staticProgram(t), Version: "1.0", Firmware: []string{dir}}
+	o := Options{KernelDeb: quickToRead(t, kernelDeb(t)), Scout: staticProgram(t), Version: "1.0", Firmware: []string{dir}}
 	stages := map[string]int64{}
 	o.Progress = func(stage string, done, total int64) {
 		if done > total {
