@@ -90,48 +90,54 @@ func Open(r io.ReaderAt, size int64) (*Volume, error) {
 	if err != nil {
 		return nil, err
 	}
-	if block := binary.LittleEndian.Uint16(primary[128:]); block != sectorSize { // §8.4.12
+	if block := binary.LittleEndian.Uint16(primary.data[128:]); block != sectorSize { // §8.4.12
 		return nil, fmt.Errorf("%w: its logical blocks have %d bytes, not %d", ErrDamaged, block, sectorSize)
 	}
-	v.label = strings.TrimRight(string(primary[40:72]), " \x00")                             // §8.4.6
-	if whole := int64(binary.LittleEndian.Uint32(primary[80:])) * sectorSize; whole > size { // §8.4.8
+	v.label = strings.TrimRight(string(primary.data[40:72]), " \x00")                             // §8.4.6
+	if whole := int64(binary.LittleEndian.Uint32(primary.data[80:])) * sectorSize; whole > size { // §8.4.8
 		return nil, fmt.Errorf("%w: it should have %s, %s are missing; fetch it again",
 			ErrTruncated, humanize.Bytes(uint64(whole)), humanize.Bytes(uint64(whole-size)))
 	}
-	return v, v.chooseTree(primary, supplementary)
+	return v, v.chooseTree(primary.data, supplementary.data)
 }
 
 // Label is the volume identifier, without its padding.
 func (v *Volume) Label() string { return v.label }
 
+// descriptor is one volume descriptor; without data there is none.
+type descriptor struct {
+	data []byte
+	at   int64
+}
+
 // descriptors reads the volume descriptor set (§6.7.1, from sector 16) and
 // returns the primary descriptor and, where there is one, Joliet's.
-func (v *Volume) descriptors() (primary, supplementary []byte, err error) {
+func (v *Volume) descriptors() (primary, supplementary descriptor, err error) {
 	for i := range int64(maxDescriptors) {
 		d := make([]byte, sectorSize)
 		if err := v.read(d, (16+i)*sectorSize); err != nil {
-			return nil, nil, v.headerError(i, primary, err)
+			return descriptor{}, descriptor{}, v.headerError(i, primary.data, err)
 		}
 		if string(d[1:6]) != "CD001" {
-			return nil, nil, v.headerError(i, primary, v.notISO())
+			return descriptor{}, descriptor{}, v.headerError(i, primary.data, v.notISO())
 		}
 		switch d[0] { // §8.1.1
 		case 1:
-			if primary == nil {
-				primary = d
+			if primary.data == nil {
+				primary = descriptor{d, (16 + i) * sectorSize}
 			}
 		case 2:
 			if jolietEscape(d[88:120]) {
-				supplementary = d
+				supplementary = descriptor{d, (16 + i) * sectorSize}
 			}
 		case 255:
-			if primary == nil {
-				return nil, nil, fmt.Errorf("%w: it has no primary volume descriptor", ErrDamaged)
+			if primary.data == nil {
+				return descriptor{}, descriptor{}, fmt.Errorf("%w: it has no primary volume descriptor", ErrDamaged)
 			}
 			return primary, supplementary, nil
 		}
 	}
-	return nil, nil, fmt.Errorf("%w: its volume descriptors do not end", ErrDamaged)
+	return descriptor{}, descriptor{}, fmt.Errorf("%w: its volume descriptors do not end", ErrDamaged)
 }
 
 // headerError says what a missing descriptor means: before the first, that
