@@ -15,9 +15,12 @@ import (
 func (s *session) hostCommands() *cobra.Command {
 	return group("host", "Hosts: a HOST is an id, serial, name or MAC",
 		s.hostList(), s.hostShow(), s.hostWatch(), s.hostWhy(), s.hostApprove(), s.hostHold(),
-		s.hostAct("release", "Let a held or quarantined host go on", (*client.Client).Release),
-		s.hostAct("retry", "Try again from the start", (*client.Client).Retry),
-		s.hostAct("reinstall", "Install anew; the host's disk may be erased once", (*client.Client).Reinstall),
+		s.hostAct("release", "Let a held or quarantined host go on",
+			"Let a held or quarantined host go on. It is looked at anew when it next boots\nfrom the network: mend first what was found.", "released", (*client.Client).Release),
+		s.hostAct("retry", "Try again from the start",
+			"Try again from the start, when the host next boots from the network. A host that\nis quarantined needs release instead.", "to be tried again from the start", (*client.Client).Retry),
+		s.hostAct("reinstall", "Install anew; the host's disk may be erased once",
+			"Install anew, when the host next boots from the network. What is on its install\ndisk may then be erased, once. A host that is installing must be held first.", "to be installed anew, and its disk may be erased", (*client.Client).Reinstall),
 		s.hostRemove())
 }
 
@@ -43,12 +46,16 @@ func (s *session) hostList() *cobra.Command {
 	return s.reading(cmd)
 }
 
+// whyShown is how much of a sentence fits in a line of 100 characters; host why
+// says all of it.
+const whyShown = 40
+
 type hostList []v1.Host
 
 func (l hostList) table(t *table) {
-	t.row("HOST", "ORDER", "PHASE", "SINCE", "SERIAL", "MAC", "BOOT", "WHY")
+	t.row("HOST", "ORDER", "PHASE", "SINCE", "SERIAL/MAC", "BOOT", "WHY")
 	for _, h := range l {
-		t.row(cmp.Or(h.Name, h.ID), h.Order, h.Phase, t.age(h.Since), h.Serial, first(h.MACs), h.Boot, h.Why)
+		t.row(cmp.Or(h.Name, h.ID), h.Order, h.Phase, t.age(h.Since), cmp.Or(h.Serial, first(h.MACs)), h.Boot, clip(h.Why, whyShown))
 	}
 }
 
@@ -171,8 +178,13 @@ type hostWhy v1.Why
 func (w hostWhy) table(t *table) {
 	h := w.Host
 	t.line(cmp.Or(h.Name, h.ID) + " is " + h.Phase + " for " + t.age(h.Since) + ". " + h.Why)
+	if h.Hold != "" {
+		t.line("Held: " + oneLine(h.Hold))
+	}
 	for _, f := range h.Findings {
-		t.line("  " + oneLine(f.Sentence))
+		if !strings.Contains(h.Why, f.Sentence) {
+			t.line("Found: " + oneLine(f.Sentence))
+		}
 	}
 	t.line(h.NextEvidence)
 	if h.Deadline != nil {
@@ -279,7 +291,7 @@ func (s *session) hostApprove() *cobra.Command {
 			if order == "" {
 				return usage("name the order: %s", cmd.UseLine())
 			}
-			return s.acted(cmd, args[0], func(c *client.Client, ctx context.Context, ref string) (v1.Host, error) {
+			return s.acted(cmd, args[0], "in order "+order, func(c *client.Client, ctx context.Context, ref string) (v1.Host, error) {
 				return c.Approve(ctx, ref, order)
 			})
 		},
@@ -297,7 +309,7 @@ func (s *session) hostHold() *cobra.Command {
 			if strings.TrimSpace(reason) == "" {
 				return usage("say why, for the next person: %s", cmd.UseLine())
 			}
-			return s.acted(cmd, args[0], func(c *client.Client, ctx context.Context, ref string) (v1.Host, error) {
+			return s.acted(cmd, args[0], "held", func(c *client.Client, ctx context.Context, ref string) (v1.Host, error) {
 				return c.Hold(ctx, ref, reason)
 			})
 		},
@@ -309,16 +321,17 @@ func (s *session) hostHold() *cobra.Command {
 // action is a call that changes a host and returns it.
 type action func(c *client.Client, ctx context.Context, ref string) (v1.Host, error)
 
-func (s *session) hostAct(verb, short string, do action) *cobra.Command {
+func (s *session) hostAct(verb, short, long, now string, do action) *cobra.Command {
 	return s.reading(&cobra.Command{
-		Use: verb + " HOST", Short: short, Args: exactly(1),
+		Use: verb + " HOST", Short: short, Long: long, Args: exactly(1),
 		Example: "  muster host " + verb + " rack4-u12",
-		RunE:    func(cmd *cobra.Command, args []string) error { return s.acted(cmd, args[0], do) },
+		RunE:    func(cmd *cobra.Command, args []string) error { return s.acted(cmd, args[0], now, do) },
 	})
 }
 
-// acted does an action and prints the host as it then is.
-func (s *session) acted(cmd *cobra.Command, ref string, do action) error {
+// acted does an action and says what the host now is. The engine moves it a
+// moment later, so its phase is not printed here.
+func (s *session) acted(cmd *cobra.Command, ref, now string, do action) error {
 	c, err := s.client()
 	if err != nil {
 		return err
@@ -327,13 +340,18 @@ func (s *session) acted(cmd *cobra.Command, ref string, do action) error {
 	if err != nil {
 		return err
 	}
-	return s.show(hostList{h})
+	if s.format == asJSON {
+		return s.showJSON(h)
+	}
+	name := cmp.Or(h.Name, h.ID)
+	say(s.out, "%s is %s. See what comes of it: muster host why %s", name, now, name)
+	return nil
 }
 
 func (s *session) hostRemove() *cobra.Command {
 	var force bool
 	cmd := &cobra.Command{
-		Use: "rm HOST...", Short: "Forget hosts; their journals stay", Args: atLeast(1),
+		Use: "rm HOST...", Short: "Forget hosts; their journals stay", Args: atLeast(1), DisableFlagsInUseLine: true,
 		Example: "  muster host rm h-7q2mk4xw",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()

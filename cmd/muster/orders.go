@@ -93,7 +93,8 @@ func (s *session) orderLint() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "lint ORDER.yaml HOSTS.csv", Short: "Check an order and its manifest; needs no server", Args: exactly(2),
 		Long: "Check an order and its manifest; needs no server.\n" +
-			"Whether its image is there only the server knows: order import checks that too.",
+			"Whether its image and its hand-off are there only the server knows: order import\n" +
+			"checks that too.",
 		Example: "  muster order lint plant7.yaml plant7.csv",
 		RunE: func(_ *cobra.Command, args []string) error {
 			in, err := readImport(args[0], args[1], profiles)

@@ -92,6 +92,16 @@ func oneLine(text string) string {
 	}, text)
 }
 
+// clip keeps so much of a sentence that a table stays readable.
+func clip(text string, most int) string {
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	const more = "..."
+	runes := []rune(text)[:most-len(more)]
+	return strings.TrimRight(string(runes), " .,") + more
+}
+
 // age is how long ago, roughly: 5s, 12m, 3h, 4d.
 func (t *table) age(at time.Time) string { return span(t.now.Sub(at)) }
 
@@ -127,6 +137,8 @@ func size(n int64) string {
 		return fmt.Sprintf("%.1f GB", float64(n)/(kilo*kilo*kilo))
 	case n >= kilo*kilo:
 		return fmt.Sprintf("%.1f MB", float64(n)/(kilo*kilo))
+	case n >= kilo:
+		return fmt.Sprintf("%.1f kB", float64(n)/kilo)
 	}
 	return fmt.Sprintf("%d B", n)
 }

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/spf13/cobra"
 
 	"github.com/muster-boot/muster/inventory/profile"
@@ -15,7 +17,7 @@ func (s *session) profileCommands() *cobra.Command {
 
 func (s *session) profileLint() *cobra.Command {
 	return s.reading(&cobra.Command{
-		Use: "lint FILE", Short: "Check a profile", Args: exactly(1), Example: "  muster profile lint our-model.yaml",
+		Use: "lint FILE", Short: "Check a profile, and say it in words", Args: exactly(1), Example: "  muster profile lint our-model.yaml",
 		RunE: func(_ *cobra.Command, args []string) error {
 			text, err := readFile(args[0])
 			if err != nil {
@@ -24,6 +26,9 @@ func (s *session) profileLint() *cobra.Command {
 			rules, err := profile.Parse([]byte(text))
 			if err != nil {
 				return err
+			}
+			if _, taken := profile.Builtin(rules.Name); taken {
+				return fmt.Errorf("%s: muster brings a profile %s itself: give this one another name", args[0], rules.Name)
 			}
 			return s.show(profileCard(api.ProfileShape(rules, false)))
 		},

@@ -39,6 +39,11 @@ func (s *session) ramdiskBuild() *cobra.Command {
 			if _, err := c.Version(cmd.Context()); err != nil {
 				return err // before the minute that building takes
 			}
+			for _, file := range append([]string{o.KernelDeb, o.Scout}, o.Firmware...) {
+				if _, err := os.Stat(file); err != nil {
+					return usageError{err}
+				}
+			}
 			i, err := s.buildRamdisk(cmd.Context(), c, name, o)
 			if err != nil {
 				return err

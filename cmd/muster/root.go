@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -96,8 +97,19 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 		}
 		return usage("say what to do: see %s --help", cmd.CommandPath())
 	}}
+	g.DisableFlagsInUseLine = true
 	g.AddCommand(commands...)
+	g.Example = examples(commands)
 	return g
+}
+
+// examples is the first example of each command.
+func examples(commands []*cobra.Command) string {
+	lines := make([]string, len(commands))
+	for i, c := range commands {
+		lines[i], _, _ = strings.Cut(c.Example, "\n")
+	}
+	return strings.Join(lines, "\n")
 }
 
 // exactly wants so many arguments, or says how the command is used.
