@@ -1,7 +1,6 @@
 package images
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -22,11 +21,12 @@ import (
 )
 
 // AddOptions go with an image that is added. The zero value is an image
-// without a name, of a size nobody told.
+// without a name, of a size nobody told, that need not prove anything.
 type AddOptions struct {
-	Name     string                  // taken from the image that has it
+	Name     string                  // a tag, which moves here from the image that has it
 	Size     int64                   // bytes that will come, 0 if not known; fewer or more are refused
-	Progress func(done, total int64) // called from Add as bytes arrive; total is Size
+	Proof    Proof                   // that the content must stand up to
+	Progress func(done, total int64) // called as bytes arrive; total is Size
 	Meta     map[string]string
 }
 
@@ -36,14 +36,17 @@ type SetPart struct {
 	Content io.Reader
 }
 
-// Add receives an ISO image. An image of no known layout is kept and says what
-// it lacks; one that is cut short, or no ISO at all, is refused. Whatever goes
-// wrong, the catalog is as it was. The same content again is the same image,
-// under the new name if one is given. ctx is looked at between reads.
+// Add receives an ISO or disk image. An ISO of no known layout is kept and
+// says what it lacks; one that is cut short, or content that is neither, is
+// refused. Whatever goes wrong, the catalog is as it was. The same content again
+// is the same image, under the new name if one is given. ctx is looked at
+// between reads.
 func (c *Catalog) Add(ctx context.Context, r io.Reader, o AddOptions) (Image, error) {
-	if err := errors.Join(checkName(o.Name), c.checkSpace(o.Size)); err != nil {
+	proof, err := o.Proof.parse()
+	if err := errors.Join(err, checkTag(o.Name), c.checkSpace(o.Size)); err != nil {
 		return Image{}, fmt.Errorf("add image: %w", err)
 	}
+	r, proven := proof.watch(r)
 	got, err := c.receive(ctx, r, o)
 	if err != nil {
 		return Image{}, fmt.Errorf("add image: %w", err)
@@ -52,22 +55,31 @@ func (c *Catalog) Add(ctx context.Context, r io.Reader, o AddOptions) (Image, er
 	if o.Size > 0 && got.size != o.Size {
 		return Image{}, fmt.Errorf("add image: %d bytes came where %d were announced; send it again", got.size, o.Size)
 	}
-	i, err := inspect(got)
+	if err := proven(got.digest); err != nil {
+		return Image{}, fmt.Errorf("add image: %w", err)
+	}
+	return c.keep(got, o)
+}
+
+// keep makes an image of a content that is on disk.
+func (c *Catalog) keep(got *received, o AddOptions) (Image, error) {
+	i, err := c.inspect(got)
 	if err != nil {
 		return Image{}, fmt.Errorf("add image: %w", err)
 	}
-	i.Name, i.Meta = o.Name, o.Meta
-	return c.commit(i, []*received{got})
+	i.Meta = o.Meta
+	return c.commit(i, o.Name, []*received{got})
 }
 
 // AddSet receives an image of several plain files. Its digest is that of the
-// list of its files, so the same files are the same image. o.Size is ignored.
+// list of its files, so the same files are the same image. o.Size and o.Proof
+// are ignored.
 func (c *Catalog) AddSet(ctx context.Context, parts []SetPart, o AddOptions) (Image, error) {
 	o.Size = 0
-	if err := errors.Join(checkName(o.Name), checkParts(parts)); err != nil {
+	if err := errors.Join(checkTag(o.Name), checkParts(parts)); err != nil {
 		return Image{}, fmt.Errorf("add set: %w", err)
 	}
-	i := Image{Form: recipe.Set, Name: o.Name, Meta: o.Meta}
+	i := Image{Form: recipe.Set, Meta: o.Meta}
 	var all []*received
 	for _, p := range parts {
 		got, err := c.receive(ctx, p.Content, o)
@@ -81,9 +93,7 @@ func (c *Catalog) AddSet(ctx context.Context, parts []SetPart, o AddOptions) (Im
 	}
 	slices.SortFunc(i.Files, func(a, b SetFile) int { return strings.Compare(a.Path, b.Path) })
 	i.Digest = setDigest(i.Files)
-	r, why, lacks := recipe.Recognise(setListing(i.Files))
-	i.Family, i.Why, i.Lacks = r.Family, why, lacks
-	return c.commit(i, all)
+	return c.commit(c.told(i, setListing(i.Files)), o.Name, all)
 }
 
 func checkParts(parts []SetPart) error {
@@ -145,6 +155,13 @@ func (c *Catalog) receive(ctx context.Context, r io.Reader, o AddOptions) (*rece
 	return got, nil
 }
 
+// digestOf reads a content to its end.
+func digestOf(r io.Reader) (digest string, size int64, err error) {
+	h := sha256.New()
+	size, err = io.CopyBuffer(h, r, make([]byte, 1<<20))
+	return hex.EncodeToString(h.Sum(nil)), size, err
+}
+
 // watchedReader tells progress, and ends when its context does.
 type watchedReader struct {
 	ctx         context.Context
@@ -165,12 +182,13 @@ func (w *watchedReader) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// inspect reads the whole structure of an ISO, so that none that is cut short
-// enters the catalog.
-func inspect(got *received) (Image, error) {
+// inspect looks at what came. Of an ISO it reads the whole structure, so that
+// none that is cut short enters the catalog.
+func (c *Catalog) inspect(got *received) (Image, error) {
+	i := Image{Digest: got.digest, Form: recipe.ISO, Size: got.size}
 	v, err := openVolume(got.file)
 	if errors.Is(err, iso.ErrNotISO) {
-		return Image{}, fmt.Errorf("%w; muster image add takes installer ISOs", err)
+		return c.inspectDisk(i, got, err)
 	}
 	if err == nil {
 		err = v.Walk(func(iso.File) error { return nil })
@@ -178,24 +196,27 @@ func inspect(got *received) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	listing, err := readISO(got.file)
-	if err != nil {
-		return Image{}, err
-	}
-	r, why, lacks := recipe.Recognise(listing)
-	return Image{Digest: got.digest, Form: recipe.ISO, Size: got.size, Label: listing.label, Family: r.Family, Why: why, Lacks: lacks}, nil
+	listing, err := c.readISO(got.file)
+	i.Label = listing.label
+	return c.told(i, listing), err
 }
 
-// commit makes an image visible: contents first, then its record.
-func (c *Catalog) commit(i Image, contents []*received) (Image, error) {
+func (c *Catalog) inspectDisk(i Image, got *received, noISO error) (Image, error) {
+	listing, err := readDisk(got.file)
+	if errors.Is(err, errNoDisk) {
+		return Image{}, fmt.Errorf("%w, and no disk image (%w); muster image add takes installer ISOs, and disks as raw, gzip, xz, zstd or qcow2", noISO, err)
+	}
+	i.Form = recipe.Disk
+	return c.told(i, listing), err
+}
+
+// commit makes an image visible: contents first, then its record, then its tag.
+func (c *Catalog) commit(i Image, tag string, contents []*received) (Image, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i.Added = c.now().UTC()
-	if before, ok := c.images[i.Digest]; ok {
-		i.Name = cmp.Or(i.Name, before.Name)
-		if i.Meta == nil {
-			i.Meta = before.Meta
-		}
+	if before, ok := c.images[i.Digest]; ok && i.Meta == nil {
+		i.Meta = before.Meta
 	}
 	err := c.place(contents)
 	if err == nil {
@@ -205,7 +226,13 @@ func (c *Catalog) commit(i Image, contents []*received) (Image, error) {
 		return Image{}, errors.Join(fmt.Errorf("add image: %w", c.explain(err)), c.sweepBlobs())
 	}
 	c.images[i.Digest] = i
-	return i, nil
+	if tag == "" {
+		return c.tagged(i), nil
+	}
+	if err := c.moveTag(tag, i.Digest); err != nil {
+		return Image{}, fmt.Errorf("add image: it is kept as %s, but not named %s: %w", i.title(), tag, c.explain(err))
+	}
+	return c.tagged(i), nil
 }
 
 // place moves contents to where records look for them.

@@ -19,6 +19,8 @@ import (
 	"github.com/muster-boot/muster/images/recipe"
 )
 
+const fips = "its files do not tell whether it is a FIPS build; if it is, boot it from virtual media, because the initrd of such a build cannot fetch its root file system"
+
 func TestAddRecognisesAnInstallerAndTellsProgress(t *testing.T) {
 	c := open(t, t.TempDir())
 	data, err := os.ReadFile(makeISO(t, "COS_LIVE", kairos()))
@@ -40,9 +42,9 @@ func TestAddRecognisesAnInstallerAndTellsProgress(t *testing.T) {
 	}
 	want := Image{
 		Digest: got.Digest, Name: "palette-4.9", Form: recipe.ISO, Size: int64(len(data)), Family: "kairos", Label: "COS_LIVE",
-		Added: got.Added, Meta: map[string]string{"pe": "4.9"},
+		Added: got.Added, Meta: map[string]string{"pe": "4.9"}, Tags: []string{"palette-4.9"},
 		Why:   []string{"it has /boot/kernel, /boot/initrd, /rootfs.squashfs", "its volume label is COS_LIVE"},
-		Lacks: []string{"netboot leaves the user-data baked into it behind (/files-iso/config.yaml); boot it from virtual media if the host needs that"},
+		Lacks: []string{"netboot leaves the user-data baked into it behind (/files-iso/config.yaml); boot it from virtual media if the host needs that", fips},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -54,11 +56,8 @@ func TestAddRecognisesAnInstallerAndTellsProgress(t *testing.T) {
 
 func TestAnISOOfNoKnownLayoutIsKeptAndSaysWhatItLacks(t *testing.T) {
 	c := open(t, t.TempDir())
-	i := add(t, c, makeISO(t, "DEBIAN", map[string]string{"boot/kernel": "k", "README": "r"}), "")
-	want := []string{
-		"it has no /boot/initrd, which every Kairos or Palette installer (kairos) has",
-		"it has no /rootfs.squashfs, which every Kairos or Palette installer (kairos) has",
-	}
+	i := add(t, c, makeISO(t, "DEBIAN", map[string]string{"boot/kernel": "k", "boot/initrd": "i", "README": "r"}), "")
+	want := []string{"it has no /rootfs.squashfs, which every Kairos or Palette installer (kairos) has"}
 	if diff := cmp.Diff(want, i.Lacks); diff != "" || i.Family != "" || i.Label != "DEBIAN" {
 		t.Errorf("family %q, label %q, lacks (-want +got):\n%s", i.Family, i.Label, diff)
 	}
@@ -74,6 +73,9 @@ func TestTheSameContentIsTheSameImage(t *testing.T) {
 	first, second := add(t, c, image, "old"), add(t, c, image, "new")
 	if first.Digest != second.Digest || second.Name != "new" {
 		t.Errorf("got %.12s %q, then %.12s %q", first.Digest, first.Name, second.Digest, second.Name)
+	}
+	if diff := cmp.Diff([]string{"new", "old"}, second.Tags); diff != "" {
+		t.Errorf("tags (-want +got):\n%s", diff)
 	}
 	if third := add(t, c, image, ""); third.Name != "new" || len(c.List()) != 1 || len(tree(t, dir)) != 2 {
 		t.Errorf("third %q, %d images, files %v", third.Name, len(c.List()), tree(t, dir))
@@ -104,6 +106,7 @@ func TestARefusedImageLeavesNothing(t *testing.T) {
 		{"fewer bytes than announced", t.Context(), bytes.NewReader(whole), AddOptions{Size: int64(len(whole)) + 1}, nil, "were announced; send it again"},
 		{"larger than the disk", t.Context(), bytes.NewReader(whole), AddOptions{Size: 1 << 60}, nil, "no space left: the image has 1.2 EB"},
 		{"a name with a slash", t.Context(), bytes.NewReader(whole), AddOptions{Name: "a/b"}, nil, "use up to 128 letters"},
+		{"a name that is a digest", t.Context(), bytes.NewReader(whole), AddOptions{Name: "sha256:x"}, nil, "looks like a digest"},
 		{"a name like a digest", t.Context(), bytes.NewReader(whole), AddOptions{Name: "c0ffee"}, nil, "looks like a digest"},
 	}
 	for _, tt := range tests {
@@ -146,7 +149,7 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	c, err := Open(dir, clock())
+	c, err := Open(dir, clock(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -231,7 +234,7 @@ func TestMain(m *testing.M) {
 	if dir == "" {
 		os.Exit(m.Run())
 	}
-	c, err := Open(dir, clock())
+	c, err := Open(dir, clock(), Options{})
 	if err == nil {
 		_, err = c.Add(context.Background(), os.Stdin, AddOptions{Progress: func(int64, int64) { fmt.Print(".") }})
 	}

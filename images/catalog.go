@@ -4,8 +4,9 @@
 // An image is visible only when all of it is on disk and has been looked at; a
 // file that stops half-way leaves nothing. The catalog unpacks nothing, knows
 // no host, and serves only the files that the image's recipe names, because an
-// installer image may carry secrets of its builder. Start at [Open] and
-// [Catalog.Add]; recipe has the families, iso finds files in an ISO.
+// installer image may carry secrets of its builder. It deletes nothing that it
+// was not told to delete, damaged or not. Start at [Open] and [Catalog.Add];
+// recipe has the families, iso finds files in an ISO, fetch follows URLs.
 package images
 
 import (
@@ -20,25 +21,32 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/muster-boot/muster/images/fetch"
 	"github.com/muster-boot/muster/images/recipe"
 )
 
 // ErrNotFound says that no image, or no file of an image, has that name.
 var ErrNotFound = errors.New("not in the catalog")
 
+// ErrDamaged says that the content of an image is not what was added.
+var ErrDamaged = errors.New("its content is damaged: add it again")
+
 // Image is one image of the catalog.
 type Image struct {
-	Digest string            `json:"digest"`         // sha256 in hexadecimal: of an ISO its bytes, of a set its list of files
-	Name   string            `json:"name,omitempty"` // chosen by people; of two images the later has it
+	Digest string            `json:"digest"` // sha256 in hexadecimal: of an ISO or disk its bytes, of a set its list of files
 	Form   recipe.Form       `json:"form"`
 	Size   int64             `json:"size"` // bytes
 	Family string            `json:"family,omitempty"`
 	Label  string            `json:"label,omitempty"` // volume label
 	Added  time.Time         `json:"added"`
-	Why    []string          `json:"why,omitempty"`   // what the family was told by
-	Lacks  []string          `json:"lacks,omitempty"` // what is missing, or does not travel by netboot
-	Meta   map[string]string `json:"meta,omitempty"`  // versions, said by who added it
-	Files  []SetFile         `json:"files,omitempty"` // of a set
+	Why    []string          `json:"why,omitempty"`    // what the family was told by
+	Lacks  []string          `json:"lacks,omitempty"`  // what is missing, or what it cannot do
+	Meta   map[string]string `json:"meta,omitempty"`   // versions, said by who added it
+	Files  []SetFile         `json:"files,omitempty"`  // of a set
+	Damage []Damage          `json:"damage,omitempty"` // that [Catalog.Scrub] found last
+
+	Name string   `json:"-"` // the tag that it was given last
+	Tags []string `json:"-"` // all that name it, in alphabetical order
 }
 
 // SetFile is one file of a set.
@@ -51,21 +59,37 @@ type SetFile struct {
 // Catalog is the images of one directory. Its methods may be called
 // concurrently. One process has it open at a time.
 type Catalog struct {
-	dir  string
-	now  func() time.Time
-	lock *os.File
+	dir     string
+	now     func() time.Time
+	recipes recipe.Book
+	fetcher *fetch.Fetcher
+	lock    *os.File
 
-	mu     sync.Mutex
-	images map[string]Image // by digest
+	mu       sync.Mutex
+	images   map[string]Image // by digest
+	tags     tags
+	fetching map[string]bool // URLs
+}
+
+// Options of a catalog. The zero value knows the families that muster brings.
+type Options struct {
+	Recipes recipe.Book // none: [recipe.Builtin]
+	Guard   fetch.Guard // where images may be fetched from
 }
 
 // Open opens the catalog in dir, which is made if it is not there, and removes
-// what an interrupted [Catalog.Add] left. Images are recognised anew, since a
-// newer muster may know more families. An image whose content has gone is
-// listed and says so.
-func Open(dir string, now func() time.Time) (*Catalog, error) {
-	c := &Catalog{dir: dir, now: now, images: map[string]Image{}}
-	for _, sub := range []string{blobDir, recordDir, tmpDir} {
+// what an interrupted [Catalog.Add] left; what was fetched in part is kept.
+// Images are recognised anew, since a newer muster may know more families. An
+// image whose content has gone is listed and says so.
+func Open(dir string, now func() time.Time, o Options) (*Catalog, error) {
+	c := &Catalog{
+		dir: dir, now: now, recipes: o.Recipes, fetcher: fetch.New(o.Guard),
+		images: map[string]Image{}, fetching: map[string]bool{},
+	}
+	if len(c.recipes.Recipes()) == 0 {
+		c.recipes = recipe.Builtin()
+	}
+	for _, sub := range []string{blobDir, recordDir, tmpDir, partDir} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("open images: %w", err)
 		}
@@ -103,7 +127,7 @@ func (c *Catalog) List() []Image {
 	return c.list()
 }
 
-// list leaves a name to the latest of the images that were given it.
+// list gives the images their tags.
 func (c *Catalog) list() []Image {
 	all := slices.SortedFunc(maps.Values(c.images), func(a, b Image) int {
 		if order := b.Added.Compare(a.Added); order != 0 {
@@ -111,19 +135,14 @@ func (c *Catalog) list() []Image {
 		}
 		return strings.Compare(a.Digest, b.Digest)
 	})
-	taken := map[string]bool{}
-	for n, i := range all {
-		if taken[i.Name] {
-			all[n].Name = ""
-		}
-		taken[i.Name] = true
+	for n := range all {
+		all[n] = c.tagged(all[n])
 	}
 	return all
 }
 
-// Get finds an image by its name or by the beginning of its digest, of which
-// six digits are the least. The error is [ErrNotFound] or says what is
-// ambiguous.
+// Get finds an image by a tag or by the beginning of its digest, of which six
+// digits are the least. The error is [ErrNotFound] or says what is ambiguous.
 func (c *Catalog) Get(ref string) (Image, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,12 +150,12 @@ func (c *Catalog) Get(ref string) (Image, error) {
 }
 
 func (c *Catalog) find(ref string) (Image, error) {
+	if digest := c.tags.names(ref); digest != "" {
+		return c.tagged(c.images[digest]), nil
+	}
 	prefix := strings.ToLower(strings.TrimPrefix(ref, "sha256:"))
 	var found []Image
-	for _, i := range c.list() {
-		if i.Name != "" && i.Name == ref {
-			return i, nil
-		}
+	for _, i := range c.images {
 		if len(prefix) >= 6 && strings.HasPrefix(i.Digest, prefix) {
 			found = append(found, i)
 		}
@@ -145,7 +164,7 @@ func (c *Catalog) find(ref string) (Image, error) {
 	case 0:
 		return Image{}, fmt.Errorf("image %q: %w; muster image list shows what is", ref, ErrNotFound)
 	case 1:
-		return found[0], nil
+		return c.tagged(found[0]), nil
 	}
 	return Image{}, fmt.Errorf("image %q: the digests of %d images begin so; give more digits", ref, len(found))
 }
@@ -160,28 +179,8 @@ func (c *Catalog) Newest(family string) (Image, bool) {
 	return Image{}, false
 }
 
-// Remove takes an image out of the catalog and deletes what no other image
-// shares. inUse gives the reason why the image must stay, or nil; it must not
-// call the catalog.
-func (c *Catalog) Remove(ref string, inUse func(Image) error) (Image, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	i, err := c.find(ref)
-	if err != nil {
-		return Image{}, err
-	}
-	if err := inUse(i); err != nil {
-		return Image{}, fmt.Errorf("remove image %s: %w", i.title(), err)
-	}
-	if err := c.dropRecord(i.Digest); err != nil {
-		return Image{}, fmt.Errorf("remove image %s: %w", i.title(), err)
-	}
-	delete(c.images, i.Digest)
-	if err := c.sweepBlobs(); err != nil {
-		return Image{}, fmt.Errorf("remove image %s: %w", i.title(), err)
-	}
-	return i, nil
-}
+// Recipe is that of the image's family.
+func (c *Catalog) Recipe(i Image) (recipe.Recipe, bool) { return c.recipes.Find(i.Family) }
 
 // title is how a sentence names an image.
 func (i Image) title() string {
@@ -193,7 +192,7 @@ func (i Image) title() string {
 
 // blobs are the digests of the files that hold the image.
 func (i Image) blobs() []string {
-	if i.Form == recipe.ISO {
+	if i.Form != recipe.Set {
 		return []string{i.Digest}
 	}
 	digests := make([]string, len(i.Files))

@@ -25,7 +25,7 @@ func clock() func() time.Time {
 
 func open(t *testing.T, dir string) *Catalog {
 	t.Helper()
-	c, err := Open(dir, clock())
+	c, err := Open(dir, clock(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func tree(t *testing.T, dir string) []string {
 	t.Helper()
 	var names []string
 	err := filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
-		if err == nil && !d.IsDir() && d.Name() != "lock" {
+		if err == nil && !d.IsDir() && d.Name() != "lock" && d.Name() != tagFile {
 			names = append(names, strings.TrimPrefix(name, dir))
 		}
 		return err
@@ -116,7 +116,7 @@ func names(images []Image) []string {
 
 func TestCatalogOutlivesAReopening(t *testing.T) {
 	dir := t.TempDir()
-	c, err := Open(dir, clock())
+	c, err := Open(dir, clock(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestCatalogOutlivesAReopening(t *testing.T) {
 func TestASecondProcessIsKeptOut(t *testing.T) {
 	dir := t.TempDir()
 	open(t, dir)
-	if _, err := Open(dir, clock()); err == nil || !strings.Contains(err.Error(), "in use by another muster") {
+	if _, err := Open(dir, clock(), Options{}); err == nil || !strings.Contains(err.Error(), "in use by another muster") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -162,7 +162,7 @@ func TestGetFindsByNameAndByBeginningOfDigest(t *testing.T) {
 
 func TestANameGoesToTheLatestImage(t *testing.T) {
 	dir := t.TempDir()
-	c, err := Open(dir, clock())
+	c, err := Open(dir, clock(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,34 +200,9 @@ func TestNewestIsOfTheFamily(t *testing.T) {
 	}
 }
 
-func TestRemoveKeepsWhatIsUsedOrShared(t *testing.T) {
-	dir := t.TempDir()
-	c := open(t, dir)
-	a, b := addScout(t, c, "a", "shared kernel", "1"), addScout(t, c, "b", "shared kernel", "2")
-	busy := errors.New("order plant7 installs it")
-	if _, err := c.Remove("a", func(Image) error { return busy }); !errors.Is(err, busy) {
-		t.Errorf("removing an image in use: %v", err)
-	}
-	if _, err := c.Remove("a", func(Image) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Content(a.Digest, "/kernel"); !errors.Is(err, ErrNotFound) {
-		t.Errorf("content of a removed image: %v", err)
-	}
-	if got := read(t, c, b.Digest, "/kernel"); got != "shared kernel" {
-		t.Errorf("the other image's kernel is %q", got)
-	}
-	if _, err := c.Remove("b", func(Image) error { return nil }); err != nil {
-		t.Fatal(err)
-	}
-	if left := tree(t, dir); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
-	}
-}
-
 func TestOpenSaysWhatIsDamaged(t *testing.T) {
 	dir := t.TempDir()
-	c, err := Open(dir, clock())
+	c, err := Open(dir, clock(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -235,7 +210,7 @@ func TestOpenSaysWhatIsDamaged(t *testing.T) {
 	if err := errors.Join(c.Close(), os.Remove(c.blob(i.Digest))); err != nil {
 		t.Fatal(err)
 	}
-	c, err = Open(dir, clock())
+	c, err = Open(dir, clock(), Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -246,7 +221,7 @@ func TestOpenSaysWhatIsDamaged(t *testing.T) {
 	if err := errors.Join(c.Close(), os.WriteFile(filepath.Join(dir, recordDir, i.Digest+".json"), []byte("{"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Open(dir, clock()); err == nil || !strings.Contains(err.Error(), "is damaged; remove it") {
+	if _, err := Open(dir, clock(), Options{}); err == nil || !strings.Contains(err.Error(), "is damaged; remove it") {
 		t.Errorf("a damaged record: %v", err)
 	}
 }

@@ -97,13 +97,14 @@ func (r *run) Seek(offset int64, whence int) (int64, error) {
 
 // Content opens a file of an image, by the image's whole digest. Only files
 // that the image's recipe boots from are given; for all else the error is
-// [ErrNotFound].
+// [ErrNotFound]. Of an image that is known to be damaged nothing is given; the
+// error is [ErrDamaged].
 func (c *Catalog) Content(digest, name string) (*Content, error) {
 	i, err := c.byDigest(digest)
 	if err != nil {
 		return nil, err
 	}
-	r, ok := recipe.Find(i.Family)
+	r, ok := c.recipes.Find(i.Family)
 	if !ok || !slices.Contains(append([]string{r.Kernel, r.Rootfs}, r.Initrds...), name) {
 		return nil, fmt.Errorf("%s of image %s: %w", name, i.title(), ErrNotFound)
 	}
@@ -113,13 +114,13 @@ func (c *Catalog) Content(digest, name string) (*Content, error) {
 	return c.isoContent(i, name)
 }
 
-// Whole opens all of an ISO, as virtual media serve it.
+// Whole opens all of an ISO or disk image, by its whole digest.
 func (c *Catalog) Whole(digest string) (*Content, error) {
 	i, err := c.byDigest(digest)
 	if err != nil {
 		return nil, err
 	}
-	if i.Form != recipe.ISO {
+	if i.Form == recipe.Set {
 		return nil, fmt.Errorf("image %s is a set of files, not one medium: %w", i.title(), ErrNotFound)
 	}
 	return c.openBlob(i, i.Digest)
@@ -131,6 +132,10 @@ func (c *Catalog) byDigest(digest string) (Image, error) {
 	i, ok := c.images[digest]
 	if !ok {
 		return Image{}, fmt.Errorf("image %q: %w", digest, ErrNotFound)
+	}
+	i = c.tagged(i)
+	if len(i.Damage) > 0 {
+		return Image{}, fmt.Errorf("image %s: %w", i.title(), ErrDamaged)
 	}
 	return i, nil
 }

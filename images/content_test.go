@@ -142,7 +142,7 @@ func TestContentStaysReadableWhenTheImageIsRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer content.Close()
-	if _, err := c.Remove("scout", func(Image) error { return nil }); err != nil {
+	if _, err := c.Remove("scout", false, func(Image) error { return nil }); err != nil {
 		t.Fatal(err)
 	}
 	if got, err := io.ReadAll(content); string(got) != "kernel" || err != nil {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/muster-boot/muster/images/iso"
 	"github.com/muster-boot/muster/images/recipe"
@@ -21,6 +20,8 @@ const (
 	blobDir   = "blobs"
 	recordDir = "records"
 	tmpDir    = "tmp"
+	partDir   = "parts"     // what was fetched in part, by the sha256 of its URL
+	tagFile   = "tags.json" // of all images
 )
 
 // load reads the records and sweeps away what belongs to none.
@@ -42,6 +43,9 @@ func (c *Catalog) load() error {
 			return fmt.Errorf("record %s is damaged; remove it and add the image again", e.Name())
 		}
 		c.images[i.Digest] = c.recognised(i)
+	}
+	if err := c.loadTags(); err != nil {
+		return err
 	}
 	return c.sweepBlobs()
 }
@@ -91,8 +95,16 @@ func (c *Catalog) recognised(i Image) Image {
 		i.Lacks = []string{fmt.Sprintf("its content cannot be read (%v); add it again", err)}
 		return i
 	}
-	r, why, lacks := recipe.Recognise(listing)
+	return c.told(i, listing)
+}
+
+// told fills in what an image is.
+func (c *Catalog) told(i Image, l recipe.Listing) Image {
+	r, why, lacks := c.recipes.Recognise(l)
 	i.Family, i.Why, i.Lacks = r.Family, why, lacks
+	if d, isDisk := l.(diskListing); isDisk {
+		i.Why = append([]string{d.why()}, i.Why...)
+	}
 	return i
 }
 
@@ -110,7 +122,10 @@ func (c *Catalog) listing(i Image) (recipe.Listing, error) {
 		return nil, err
 	}
 	defer f.Close()
-	return readISO(f)
+	if i.Form == recipe.Disk {
+		return readDisk(f)
+	}
+	return c.readISO(f)
 }
 
 // isoListing is what an ISO holds of the paths that any recipe asks for. It is
@@ -124,13 +139,13 @@ func (l isoListing) Form() recipe.Form    { return recipe.ISO }
 func (l isoListing) Label() string        { return l.label }
 func (l isoListing) Has(path string) bool { return slices.Contains(l.paths, path) }
 
-func readISO(f *os.File) (isoListing, error) {
+func (c *Catalog) readISO(f *os.File) (isoListing, error) {
 	v, err := openVolume(f)
 	if err != nil {
 		return isoListing{}, err
 	}
 	l := isoListing{label: v.Label()}
-	for _, path := range recipePaths() {
+	for _, path := range c.recipePaths() {
 		_, err := v.Lookup(path)
 		if err == nil {
 			l.paths = append(l.paths, path)
@@ -150,18 +165,15 @@ func openVolume(f *os.File) (*iso.Volume, error) {
 }
 
 // recipePaths are all paths that recipes for ISOs look for.
-func recipePaths() []string {
+func (c *Catalog) recipePaths() []string {
 	var paths []string
-	for _, r := range recipe.Families() {
-		if r.Form != recipe.ISO {
-			continue
-		}
-		paths = append(paths, r.Needs...)
-		for _, l := range r.LeavesBehind {
-			paths = append(paths, l.Path)
+	for _, r := range c.recipes.Recipes() {
+		if r.Form == recipe.ISO {
+			paths = append(paths, r.Paths()...)
 		}
 	}
-	return paths
+	slices.Sort(paths)
+	return slices.Compact(paths)
 }
 
 type setListing []SetFile
@@ -175,7 +187,12 @@ func (l setListing) Has(path string) bool {
 // record writes an image's record; when it returns nil the image outlives a
 // power cut.
 func (c *Catalog) record(i Image) error {
-	data, err := json.MarshalIndent(i, "", "  ")
+	return c.writeJSON(i, recordDir, i.Digest+".json")
+}
+
+// writeJSON replaces a file of the catalog whole, or leaves it as it is.
+func (c *Catalog) writeJSON(v any, sub, name string) error {
+	data, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -186,12 +203,12 @@ func (c *Catalog) record(i Image) error {
 	_, err = tmp.Write(data)
 	err = errors.Join(err, tmp.Sync(), tmp.Close())
 	if err == nil {
-		err = os.Rename(tmp.Name(), filepath.Join(c.dir, recordDir, i.Digest+".json"))
+		err = os.Rename(tmp.Name(), filepath.Join(c.dir, sub, name))
 	}
 	if err != nil {
 		return errors.Join(err, os.Remove(tmp.Name()))
 	}
-	return c.syncDir(recordDir)
+	return c.syncDir(sub)
 }
 
 func (c *Catalog) dropRecord(digest string) error {
@@ -212,17 +229,4 @@ func (c *Catalog) syncDir(sub string) error {
 		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
-}
-
-// checkName keeps names that fit into a command line and a URL, and that
-// nobody takes for a digest.
-func checkName(name string) error {
-	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-+"
-	if len(name) > 128 || strings.Trim(name, letters) != "" {
-		return fmt.Errorf("image name %q: use up to 128 letters, digits and ._-+", name)
-	}
-	if len(name) >= 6 && strings.Trim(name, "0123456789abcdef") == "" {
-		return fmt.Errorf("image name %q looks like a digest; choose another", name)
-	}
-	return nil
 }

@@ -1,33 +1,62 @@
 // Package recipe says, as data, how one family of images is recognised, how it
-// boots from the network and how it takes its per-host configuration.
+// boots, how it takes its per-host configuration, how its installation ends,
+// and what it cannot do.
 //
 // It reads no image and serves nothing: a caller shows it what an image holds
 // and gives it addresses, it gives back values. It puts no text into a command
-// line or a shell command that it has not checked letter by letter. Start at
-// [Recognise], then [Recipe.Netboot] and [UserData].
+// line or a shell command that it has not checked letter by letter, and it
+// boots no installer whose configuration muster cannot write. Start at
+// [Builtin] and [Book.Recognise], then [Recipe.Netboot] and [UserData]; the
+// families are in the files of families/.
 package recipe
 
 import (
-	"embed"
-	"errors"
 	"fmt"
 	"strings"
-
-	"github.com/goccy/go-yaml"
 )
 
 // Recipe is one family of images.
 type Recipe struct {
-	Family       string   `yaml:"family"`
-	About        string   `yaml:"about"`
-	Form         Form     `yaml:"form"`
-	Needs        []string `yaml:"needs"`  // files that every image of the family has
-	Labels       []string `yaml:"labels"` // usual volume labels; a supporting witness, not a condition
-	Kernel       string   `yaml:"kernel"`
-	Initrds      []string `yaml:"initrds"`
-	Rootfs       string   `yaml:"rootfs"`
-	Cmdline      []string `yaml:"cmdline"` // with {rootfs}, {config}, {server}, {token}, {host} to be filled in
-	LeavesBehind []Left   `yaml:"leaves_behind"`
+	Family string `yaml:"family"`
+	About  string `yaml:"about"`
+	Form   Form   `yaml:"form"`
+
+	// How an image of the family is told. Needs are paths that every one has; a
+	// need may be a choice: "/a or /b". Without are paths that none has. Label
+	// is the volume label where the installer itself insists on one. Labels are
+	// usual ones, which support and decide nothing.
+	Needs   []string `yaml:"needs"`
+	Without []string `yaml:"without"`
+	Label   string   `yaml:"label"`
+	Labels  []string `yaml:"labels"`
+
+	// What netboot starts: paths in the image, and arguments with {words} that
+	// [Values] replace. Without a kernel the family does not boot so.
+	Kernel  string   `yaml:"kernel"`
+	Initrds []string `yaml:"initrds"`
+	Rootfs  string   `yaml:"rootfs"`
+	Cmdline []string `yaml:"cmdline"`
+
+	Media        Media       `yaml:"media"`
+	Config       Config      `yaml:"config"`
+	Ends         string      `yaml:"ends"`   // what the end of an installation looks like from outside
+	Proven       []Transport `yaml:"proven"` // with which muster has installed the real thing
+	LeavesBehind []Left      `yaml:"leaves_behind"`
+	Cannot       []string    `yaml:"cannot"` // sentences, said of every image of the family
+}
+
+// Media is how an image is changed for one host when it boots as a medium.
+type Media struct {
+	Menus   []string `yaml:"menus"`   // boot menus, of which an image has some
+	Cmdline []string `yaml:"cmdline"` // arguments that are added to their kernels'
+	File    string   `yaml:"file"`    // where the host's configuration is put
+}
+
+// Config is how an installer is told about its host.
+type Config struct {
+	Format  Format `yaml:"format"`
+	Netboot string `yaml:"netboot"` // by which way it comes in, for people
+	Media   string `yaml:"media"`
 }
 
 // Left is something that an image may hold and that netboot does not carry.
@@ -41,215 +70,130 @@ type Form string
 
 // The forms.
 const (
-	ISO Form = "iso" // one ISO 9660 image
-	Set Form = "set" // several plain files
+	ISO  Form = "iso"  // one ISO 9660 image
+	Set  Form = "set"  // several plain files
+	Disk Form = "disk" // the content of a disk, raw, compressed or qcow2
 )
+
+// Transport is a way by which an image reaches a host.
+type Transport string
+
+// The transports.
+const (
+	Netboot  Transport = "netboot"   // kernel and initrd by a boot loader
+	Medium   Transport = "media"     // the ISO as virtual media
+	UEFIHTTP Transport = "uefi-http" // the ISO by the firmware's HTTP boot
+	Write    Transport = "write"     // written to the disk by the scout
+)
+
+// Format is the language of an installer's configuration.
+type Format string
+
+// The formats.
+const (
+	None        Format = "none"
+	CloudConfig Format = "cloud-config"
+	Autoinstall Format = "autoinstall"
+	Preseed     Format = "preseed"
+	Kickstart   Format = "kickstart"
+	Ignition    Format = "ignition"
+	Talos       Format = "talos"
+)
+
+// written tells whether muster writes the format. An installer that got nothing
+// would wait for a person, or take the first disk.
+func (f Format) written() bool {
+	switch f {
+	case None, CloudConfig:
+		return true
+	case Autoinstall, Preseed, Kickstart, Ignition, Talos:
+		return false
+	}
+	return false
+}
 
 // Listing is what an image holds.
 type Listing interface {
 	Form() Form
-	Label() string        // volume label, empty for a set
+	Label() string        // volume label, empty where there is none
 	Has(path string) bool // whether there is such a file or directory
 }
 
-// families holds one file for each; they are tried in the order of their names.
-//
-//go:embed families/*.yaml
-var families embed.FS
-
-// Families returns all recipes.
-func Families() []Recipe {
-	entries, err := families.ReadDir("families")
-	if err != nil {
-		panic(err) // it is in the binary
+// Paths are those that telling the family asks a [Listing] for.
+func (r Recipe) Paths() []string {
+	var paths []string
+	for _, need := range r.Needs {
+		paths = append(paths, choices(need)...)
 	}
-	var all []Recipe
-	for _, e := range entries {
-		data, err := families.ReadFile("families/" + e.Name())
-		if err != nil {
-			panic(err)
-		}
-		var r Recipe
-		if err := yaml.UnmarshalWithOptions(data, &r, yaml.Strict()); err != nil {
-			panic(fmt.Sprintf("%s: %v", e.Name(), err)) // a test parses them all
-		}
-		all = append(all, r)
+	paths = append(paths, r.Without...)
+	for _, l := range r.LeavesBehind {
+		paths = append(paths, l.Path)
 	}
-	return all
+	return paths
 }
 
-// Find returns the recipe of a family.
-func Find(family string) (Recipe, bool) {
-	for _, r := range Families() {
-		if r.Family == family {
-			return r, true
+// choices are the paths any of which is enough for a need.
+func choices(need string) []string { return strings.Split(need, " or ") }
+
+// differs says what keeps an image from being of the family.
+func (r Recipe) differs(l Listing) []string {
+	var differs []string
+	for _, need := range r.Needs {
+		if found(l, need) == "" {
+			differs = append(differs, fmt.Sprintf("it has no %s, which every %s (%s) has", need, r.About, r.Family))
 		}
 	}
-	return Recipe{}, false
+	for _, path := range r.Without {
+		if l.Has(path) {
+			differs = append(differs, fmt.Sprintf("it has %s, which no %s (%s) has", path, r.About, r.Family))
+		}
+	}
+	if r.Label != "" && l.Label() != r.Label {
+		differs = append(differs, fmt.Sprintf("its volume label is %q, that of every %s (%s) is %s", l.Label(), r.About, r.Family, r.Label))
+	}
+	return differs
 }
 
-// Recognise finds the family that an image belongs to. why says what it was
-// told by. lacks says what is missing: for an image of no known family, from
-// the one it resembles most (the recipe is then its zero value); else what the
-// image holds that does not travel by netboot.
-func Recognise(l Listing) (r Recipe, why, lacks []string) {
-	nearest, missing := Recipe{}, []string(nil)
-	for _, r := range Families() {
-		if r.Form != l.Form() {
-			continue
-		}
-		absent := r.absent(l)
-		if len(absent) == 0 {
-			return r, r.why(l), r.left(l)
-		}
-		if missing == nil || len(absent) < len(missing) {
-			nearest, missing = r, absent
+// found is the path by which an image meets a need, or nothing.
+func found(l Listing, need string) string {
+	for _, path := range choices(need) {
+		if l.Has(path) {
+			return path
 		}
 	}
-	if missing == nil {
-		return Recipe{}, nil, []string{fmt.Sprintf("no family of images has the form %q", l.Form())}
-	}
-	for _, path := range missing {
-		lacks = append(lacks, fmt.Sprintf("it has no %s, which every %s (%s) has", path, nearest.About, nearest.Family))
-	}
-	return Recipe{}, nil, lacks
+	return ""
 }
 
-func (r Recipe) absent(l Listing) []string {
-	var absent []string
-	for _, path := range r.Needs {
-		if !l.Has(path) {
-			absent = append(absent, path)
-		}
-	}
-	return absent
-}
-
+// why says what the family was told by.
 func (r Recipe) why(l Listing) []string {
-	why := []string{"it has " + strings.Join(r.Needs, ", ")}
-	for _, label := range r.Labels {
-		if l.Label() == label {
+	var why, paths []string
+	for _, need := range r.Needs {
+		paths = append(paths, found(l, need))
+	}
+	if len(paths) > 0 {
+		why = append(why, "it has "+strings.Join(paths, ", "))
+	}
+	if len(r.Without) > 0 {
+		why = append(why, "it has no "+strings.Join(r.Without, ", "))
+	}
+	for _, label := range append([]string{r.Label}, r.Labels...) {
+		if label != "" && l.Label() == label {
 			why = append(why, "its volume label is "+label)
 		}
 	}
 	return why
 }
 
-func (r Recipe) left(l Listing) []string {
-	var left []string
+// lacks says what an image of the family does not give.
+func (r Recipe) lacks(l Listing) []string {
+	var lacks []string
 	for _, thing := range r.LeavesBehind {
 		if l.Has(thing.Path) {
-			left = append(left, fmt.Sprintf("netboot leaves %s behind (%s); boot it from virtual media if the host needs that", thing.What, thing.Path))
+			lacks = append(lacks, fmt.Sprintf("netboot leaves %s behind (%s); boot it from virtual media if the host needs that", thing.What, thing.Path))
 		}
 	}
-	return left
-}
-
-// Values fill a recipe in for one boot of one host. Those that the recipe does
-// not name may be empty.
-type Values struct {
-	Files  string   // URL under which the image's files are served, without a slash at the end
-	Config string   // URL of the host's user-data
-	Server string   // URL that the scout talks to
-	Token  string   // the scout's
-	Host   string   // the host's id
-	Extra  []string // further kernel arguments, put last
-}
-
-// Netboot is a kernel to start, by absolute URLs. BOOTIF and initrd= are for
-// the boot loader to add.
-type Netboot struct {
-	Kernel  string
-	Initrds []string
-	Cmdline string
-}
-
-// maxCmdline is what a recipe may use of the 2048 bytes (with the closing NUL)
-// that x86 kernels take (COMMAND_LINE_SIZE); the rest is for the boot loader's
-// BOOTIF and initrd names.
-const maxCmdline = 2047 - 127
-
-// Netboot fills the recipe in. It refuses values that could end an argument
-// or mean something to a boot script.
-func (r Recipe) Netboot(v Values) (Netboot, error) {
-	if r.Kernel == "" {
-		return Netboot{}, errors.New("the image is of no known family, so nobody knows how it boots from the network")
+	if !r.Config.Format.written() {
+		lacks = append(lacks, fmt.Sprintf("muster does not write the installer's configuration (%s), so no order installs it", r.Config.Format))
 	}
-	if err := checkURL("files", v.Files); err != nil {
-		return Netboot{}, err
-	}
-	args := make([]string, 0, len(r.Cmdline)+len(v.Extra))
-	for _, template := range r.Cmdline {
-		arg, err := r.fill(template, v)
-		if err != nil {
-			return Netboot{}, fmt.Errorf("kernel argument %s: %w", template, err)
-		}
-		args = append(args, arg)
-	}
-	for _, arg := range v.Extra {
-		if err := checkLetters(arg, letters+"=,+@"); err != nil {
-			return Netboot{}, fmt.Errorf("extra kernel argument: %w", err)
-		}
-		args = append(args, arg)
-	}
-	n := Netboot{Kernel: v.Files + r.Kernel, Cmdline: strings.Join(args, " ")}
-	if len(n.Cmdline) > maxCmdline {
-		return Netboot{}, fmt.Errorf("the kernel command line has %d bytes, more than %d", len(n.Cmdline), maxCmdline)
-	}
-	for _, path := range r.Initrds {
-		n.Initrds = append(n.Initrds, v.Files+path)
-	}
-	return n, nil
-}
-
-// fill replaces the one {word} that an argument may have.
-func (r Recipe) fill(arg string, v Values) (string, error) {
-	before, rest, ok := strings.Cut(arg, "{")
-	if !ok {
-		return arg, nil
-	}
-	word, after, _ := strings.Cut(rest, "}")
-	value, err := "", error(nil)
-	switch word {
-	case "rootfs":
-		value = v.Files + r.Rootfs
-	case "config":
-		value, err = v.Config, checkURL(word, v.Config)
-	case "server":
-		value, err = v.Server, checkURL(word, v.Server)
-	case "token":
-		value, err = v.Token, checkLetters(v.Token, letters)
-	case "host":
-		value, err = v.Host, checkLetters(v.Host, letters)
-	default:
-		err = fmt.Errorf("there is no value {%s}", word)
-	}
-	return before + value + after, err
-}
-
-// letters may stand in any value: they mean nothing to a kernel command line,
-// to an iPXE script or to a shell.
-const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:/._~-"
-
-func checkLetters(value, allowed string) error {
-	if value == "" {
-		return errors.New("the value is empty")
-	}
-	if i := strings.IndexFunc(value, func(c rune) bool { return !strings.ContainsRune(allowed, c) }); i >= 0 {
-		return fmt.Errorf("%q may not hold %q", value, value[i:i+1])
-	}
-	return nil
-}
-
-func checkURL(name, url string) error {
-	if !strings.HasPrefix(url, "http://") && !strings.HasPrefix(url, "https://") {
-		return fmt.Errorf("%s: %q is not an http URL", name, url)
-	}
-	if strings.HasSuffix(url, "/") {
-		return fmt.Errorf("%s: %q ends in a slash", name, url)
-	}
-	if err := checkLetters(url, letters); err != nil {
-		return fmt.Errorf("%s: %w", name, err)
-	}
-	return nil
+	return append(lacks, r.Cannot...)
 }

@@ -20,6 +20,7 @@ func (l listing) Has(path string) bool { return slices.Contains(l.paths, path) }
 
 func TestRecogniseTellsByWhatAndWhatIsMissing(t *testing.T) {
 	kairos := []string{"/boot/kernel", "/boot/initrd", "/rootfs.squashfs"}
+	const fips = "its files do not tell whether it is a FIPS build; if it is, boot it from virtual media, because the initrd of such a build cannot fetch its root file system"
 	tests := []struct {
 		name       string
 		listing    listing
@@ -27,25 +28,24 @@ func TestRecogniseTellsByWhatAndWhatIsMissing(t *testing.T) {
 		why, lacks []string
 	}{
 		{"a Palette installer", listing{ISO, "COS_LIVE", kairos}, "kairos",
-			[]string{"it has /boot/kernel, /boot/initrd, /rootfs.squashfs", "its volume label is COS_LIVE"}, nil},
+			[]string{"it has /boot/kernel, /boot/initrd, /rootfs.squashfs", "its volume label is COS_LIVE"}, []string{fips}},
 		{"another label", listing{ISO, "MINE", kairos}, "kairos",
-			[]string{"it has /boot/kernel, /boot/initrd, /rootfs.squashfs"}, nil},
+			[]string{"it has /boot/kernel, /boot/initrd, /rootfs.squashfs"}, []string{fips}},
 		{"with a content bundle", listing{ISO, "", append(kairos, "/opt/spectrocloud/content")}, "kairos",
 			[]string{"it has /boot/kernel, /boot/initrd, /rootfs.squashfs"},
-			[]string{"netboot leaves its content bundle behind (/opt/spectrocloud/content); boot it from virtual media if the host needs that"}},
+			[]string{"netboot leaves its content bundle behind (/opt/spectrocloud/content); boot it from virtual media if the host needs that", fips}},
 		{"one file short", listing{ISO, "COS_LIVE", kairos[:2]}, "", nil,
 			[]string{"it has no /rootfs.squashfs, which every Kairos or Palette installer (kairos) has"}},
-		{"something else", listing{ISO, "Debian", []string{"/install.amd/vmlinuz"}}, "", nil, []string{
-			"it has no /boot/kernel, which every Kairos or Palette installer (kairos) has",
-			"it has no /boot/initrd, which every Kairos or Palette installer (kairos) has",
-			"it has no /rootfs.squashfs, which every Kairos or Palette installer (kairos) has"}},
+		{"something else", listing{ISO, "HIREN", []string{"/boot/vmlinuz"}}, "", nil, []string{
+			"it has no /boot/initramfs.xz, which every Talos Linux image (talos) has"}},
+		{"a form of no family", listing{"tape", "", nil}, "", nil, []string{`no family of images has the form "tape"`}},
 		{"the discovery ramdisk", listing{Set, "", []string{"/kernel", "/initrd"}}, "scout", []string{"it has /kernel, /initrd"}, nil},
 		{"an ISO is no ramdisk", listing{ISO, "", []string{"/kernel", "/initrd", "/boot/kernel", "/boot/initrd"}}, "", nil,
 			[]string{"it has no /rootfs.squashfs, which every Kairos or Palette installer (kairos) has"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, why, lacks := Recognise(tt.listing)
+			r, why, lacks := Builtin().Recognise(tt.listing)
 			if r.Family != tt.family {
 				t.Errorf("family is %q, want %q", r.Family, tt.family)
 			}
@@ -59,12 +59,59 @@ func TestRecogniseTellsByWhatAndWhatIsMissing(t *testing.T) {
 	}
 }
 
+// TestOfSeveralFamiliesTheMoreDemandingIsTaken: a medium may be a live system
+// of one kind and the installer of another.
+func TestOfSeveralFamiliesTheMoreDemandingIsTaken(t *testing.T) {
+	pxe := []string{"/images/pxeboot/vmlinuz", "/images/pxeboot/initrd.img", "/images/install.img"}
+	if r, _, _ := Builtin().Recognise(listing{ISO, "", pxe}); r.Family != "anaconda" {
+		t.Errorf("family is %q, want anaconda", r.Family)
+	}
+	both := append(pxe, "/images/pxeboot/rootfs.img", "/coreos/igninfo.json")
+	if r, _, _ := Builtin().Recognise(listing{ISO, "", both}); r.Family != "coreos" {
+		t.Errorf("family is %q, want coreos", r.Family)
+	}
+}
+
+func TestASignedInstallerIsToldByItsLabelAndByWhatItHasNot(t *testing.T) {
+	for _, path := range []string{"/EFI/BOOT/BOOTX64.EFI", "/efiboot.img"} {
+		r, why, lacks := Builtin().Recognise(listing{ISO, "UKI_ISO_INSTALL", []string{path, "/config.yaml"}})
+		want := []string{"it has " + path, "it has no /boot/kernel, /rootfs.squashfs", "its volume label is UKI_ISO_INSTALL"}
+		if diff := cmp.Diff(want, why); r.Family != "kairos-uki" || diff != "" {
+			t.Errorf("%s: family is %q, why (-want +got):\n%s", path, r.Family, diff)
+		}
+		if len(lacks) == 0 || !strings.Contains(lacks[0], "boot it from virtual media or by UEFI HTTP boot") {
+			t.Errorf("%s: lacks %q", path, lacks)
+		}
+		if _, err := r.Netboot(values()); err == nil || !strings.Contains(err.Error(), "does not boot from the network") {
+			t.Errorf("%s: netboot gave %v", path, err)
+		}
+	}
+	for name, l := range map[string]listing{
+		"any EFI medium":           {ISO, "ARCH_202611", []string{"/EFI/BOOT/BOOTX64.EFI"}},
+		"with a kernel of its own": {ISO, "UKI_ISO_INSTALL", []string{"/EFI/BOOT/BOOTX64.EFI", "/boot/kernel"}},
+	} {
+		if r, _, lacks := Builtin().Recognise(l); r.Family != "" || len(lacks) == 0 {
+			t.Errorf("%s is %q, lacks %q", name, r.Family, lacks)
+		}
+	}
+}
+
 func TestFamiliesAreComplete(t *testing.T) {
-	for _, r := range Families() {
-		for _, path := range append([]string{r.Kernel}, r.Initrds...) {
-			if !slices.Contains(r.Needs, path) {
+	for _, r := range Builtin().Recipes() {
+		var needs []string
+		for _, need := range r.Needs {
+			needs = append(needs, choices(need)...)
+		}
+		for _, path := range append(given(r.Kernel, r.Rootfs), r.Initrds...) {
+			if !slices.Contains(needs, path) {
 				t.Errorf("%s boots %q but does not need it", r.Family, path)
 			}
+		}
+		if r.Kernel != "" && r.Config.Format != None && r.Config.Netboot == "" {
+			t.Errorf("%s does not say how its configuration comes in by netboot", r.Family)
+		}
+		if r.Media.File != "" && r.Config.Media == "" {
+			t.Errorf("%s does not say how its configuration comes in from a medium", r.Family)
 		}
 		if found, ok := Find(r.Family); !ok || found.About == "" {
 			t.Errorf("Find(%q) = %+v, %v", r.Family, found, ok)
@@ -77,13 +124,13 @@ func TestFamiliesAreComplete(t *testing.T) {
 
 func values() Values {
 	return Values{
-		Files: "http://10.1.0.5:8067/i/4f2a", Config: "http://10.1.0.5:8067/a/tok/config.yaml",
+		Files: "http://10.1.0.5:8067/i/4f2a", ISO: "http://10.1.0.5:8067/i/4f2a.iso", Seed: "http://10.1.0.5:8067/a/tok/seed", Config: "http://10.1.0.5:8067/a/tok/config.yaml",
 		Server: "http://10.1.0.5:8067", Token: "s3cr3t", Host: "h-7q2mk4xw",
 	}
 }
 
 func TestNetbootFillsTheRecipeIn(t *testing.T) {
-	for family, want := range map[string]Netboot{
+	for family, want := range map[string]Boot{
 		"kairos": {
 			Kernel: "http://10.1.0.5:8067/i/4f2a/boot/kernel", Initrds: []string{"http://10.1.0.5:8067/i/4f2a/boot/initrd"},
 			Cmdline: "rd.neednet=1 ip=dhcp rd.cos.disable root=live:http://10.1.0.5:8067/i/4f2a/rootfs.squashfs netboot install-mode" +
@@ -101,6 +148,38 @@ func TestNetbootFillsTheRecipeIn(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", family, diff)
+		}
+	}
+}
+
+// TestArgumentsOfEveryFamilyCanBeFilledIn holds also for those whose
+// configuration muster does not write.
+func TestArgumentsOfEveryFamilyCanBeFilledIn(t *testing.T) {
+	want := map[string]string{
+		"ubuntu": "ip=dhcp url=http://10.1.0.5:8067/i/4f2a.iso cloud-config-url=/dev/null autoinstall" +
+			" ds=nocloud;s=http://10.1.0.5:8067/a/tok/seed/ console=tty0 console=ttyS0,115200",
+		"anaconda": "ip=dhcp inst.stage2=http://10.1.0.5:8067/i/4f2a inst.ks=http://10.1.0.5:8067/a/tok/config.yaml console=tty0 console=ttyS0,115200",
+	}
+	for _, r := range Builtin().Recipes() {
+		args, err := r.arguments(values())
+		if err != nil {
+			t.Errorf("%s: %v", r.Family, err)
+		}
+		if line, known := want[r.Family]; known && line != strings.Join(args, " ") {
+			t.Errorf("%s: %s", r.Family, cmp.Diff(line, strings.Join(args, " ")))
+		}
+	}
+}
+
+func TestNoInstallerIsBootedThatWouldGetNothingToRead(t *testing.T) {
+	for family, want := range map[string]string{
+		"debian-netboot": "muster does not write the configuration of a Debian installer for netboot (preseed)",
+		"debian":         "it cannot be netbooted, because its initrd installs only from the medium",
+		"disk":           "it has to be written to a disk",
+	} {
+		r, _ := Find(family)
+		if b, err := r.Netboot(values()); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %+v, %v, want an error with %q", family, b, err, want)
 		}
 	}
 }

@@ -78,7 +78,7 @@ func open(ctx context.Context, cfg config.Config) (*stock, error) {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	s.kv = kv
-	if s.catalog, err = images.Open(filepath.Join(cfg.Data, "images"), time.Now); err != nil {
+	if s.catalog, err = images.Open(filepath.Join(cfg.Data, "images"), time.Now, images.Options{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the image catalog: %w", err), s.close())
 	}
 	if s.leases, err = lease.Open(filepath.Join(cfg.Data, "leases"), lease.Options{}); err != nil {

@@ -47,7 +47,7 @@ func (c catalog) AddSet(ctx context.Context, name string, version map[string]str
 // Remove need not ask who uses the image: the API did, and lets nobody name it
 // meanwhile.
 func (c catalog) Remove(_ context.Context, digest string) error {
-	_, err := c.images.Remove(digest, func(images.Image) error { return nil })
+	_, err := c.images.Remove(digest, true, func(images.Image) error { return nil })
 	return refFault(err)
 }
 
