@@ -14,6 +14,9 @@ import (
 	"syscall"
 )
 
+// errUsage is wrong use, said after the usage was printed.
+var errUsage = errors.New("say what to do")
+
 const usage = `usage: lab demo | bench | report
   demo    four virtual machines from power-on to their verdict; build/demo/result.json
           DEMO_KEEP=1 leaves the site up and prints where it is
@@ -32,10 +35,11 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	if len(args) != 1 {
-		return errors.New(usage)
+	verb := ""
+	if len(args) == 1 {
+		verb = args[0]
 	}
-	switch args[0] {
+	switch verb {
 	case "demo":
 		return demo(ctx, os.Stdout)
 	case "bench":
@@ -47,5 +51,6 @@ func run(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	return errors.New(usage)
+	fmt.Fprint(os.Stderr, usage)
+	return errUsage
 }
