@@ -13,11 +13,15 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 cache=/var/cache/muster-lab
 
-# What the lab, the demo and the tests run.
+# What the lab, the demo and the tests run: virtual machines and their
+# firmware, builders of images, and other people's programs to check ours with.
 tools="qemu-system-x86 qemu-utils qemu-block-extra ovmf ipxe-qemu seabios
 xorriso squashfs-tools mtools kmod cpio zstd busybox-static
 grub-common grub-pc-bin grub-efi-amd64-bin
-iproute2 procps util-linux curl"
+iproute2 procps util-linux curl
+gcc libc6-dev binutils fdisk dosfstools e2fsprogs xz-utils
+isc-dhcp-client atftp genisoimage p7zip-full libarchive-tools isomd5sum minisign
+python3 python3-yaml"
 
 # What the appliance is made of beside the kernel: udev with its rules, the
 # tools of its installer, and all libraries these load.
