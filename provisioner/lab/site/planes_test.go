@@ -94,5 +94,5 @@ func TestAHostFoundOnADiscoveringNetworkWaitsForApproval(t *testing.T) {
 	if _, err := s.Muster(t.Context(), "host", "approve", found.ID, "--order", "batch"); err != nil {
 		t.Fatal(err)
 	}
-	s.await(t, bootTime, found.ID, "installing")
+	s.await(t, installTime, found.ID, "registered")
 }
