@@ -1,0 +1,96 @@
+package overlay
+
+import (
+	"bytes"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestEveryDirectoryHasItsTwin(t *testing.T) {
+	for name, b := range bases(t) {
+		if len(b.index.Trees) == 1 {
+			continue
+		}
+		for i, tree := range b.index.Trees {
+			for _, d := range tree.Dirs {
+				if d.Twin < 0 && d.Path != "/rr_moved" {
+					t.Errorf("%s: %s in tree %d has none", name, d.Path, i)
+				}
+			}
+		}
+	}
+}
+
+func TestTheIndexIsSmall(t *testing.T) {
+	for name, b := range bases(t) {
+		refs, dirs := 0, 0
+		for _, tree := range b.index.Trees {
+			for _, d := range tree.Dirs {
+				dirs, refs = dirs+1, refs+len(d.Refs)
+			}
+		}
+		// Itself, its record, both path tables; each also as a parent, and some moved.
+		if refs < 5*dirs-2 || refs > 8*dirs {
+			t.Errorf("%s: %d places name %d directories", name, refs, dirs)
+		}
+	}
+}
+
+func TestConfigurationsAreFound(t *testing.T) {
+	var got []string
+	b := hybrid(t, "-append_partition", "2", "0xef", efiImage(t, 1440), "-e", "--interval:appended_partition_2:all::", "-no-emul-boot")
+	for _, c := range b.index.Configs {
+		at := "tree "
+		if c.FAT != nil {
+			at = "fat "
+		}
+		got = append(got, at+string(c.Syntax)+" "+c.Path)
+	}
+	want := []string{"tree grub /boot/grub/grub.cfg", "tree syslinux /isolinux/isolinux.cfg", "fat grub /EFI/debian-installer/GRUB.CFG"}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// FuzzImage scans, changes and reads images that nobody vouches for. The first
+// 16 sectors are left out: hardly anything is read there.
+func FuzzImage(f *testing.F) {
+	tree := f.TempDir()
+	write(f, tree, "boot/grub/grub.cfg", grubConfig)
+	write(f, tree, "d1/d2/d3/d4/d5/d6/d7/d8/d9/x", "x")
+	for i, options := range [][]string{
+		{"xorriso", "-as", "mkisofs", "-R", "-J", "-no-pad"},
+		{"genisoimage", "-quiet", "-R", "-no-pad"},
+		{"genisoimage", "-quiet", "-J", "-D", "-no-pad"},
+	} {
+		path := filepath.Join(f.TempDir(), string(rune('a'+i)))
+		run(f, options[0], append(options[1:], "-o", path, tree)...)
+		data, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data[16*sectorSize:])
+	}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		image := append(make([]byte, 16*sectorSize), data...)
+		x, err := Scan(bytes.NewReader(image), int64(len(image)))
+		if err != nil {
+			return
+		}
+		changes := []Change{{Path: "/host.yaml", Content: []byte("x")}, {Path: "/boot/grub/grub.cfg"}, {Path: "/d1/d2/d3/d4/d5/d6/d7/d8/y"}}
+		if len(x.Configs) > 0 {
+			changes = append(changes, Change{Args: []string{"quiet"}})
+		}
+		o, err := Build(bytes.NewReader(image), x, changes)
+		if err != nil {
+			return
+		}
+		if n, err := io.Copy(io.Discard, io.NewSectionReader(o, 0, o.Size())); err != nil || n != o.Size() {
+			t.Errorf("%d of %d bytes read, %v", n, o.Size(), err)
+		}
+	})
+}
