@@ -1,9 +1,10 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
 	"maps"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -14,38 +15,7 @@ import (
 
 func (s *session) imageCommands() *cobra.Command {
 	return group("image", "Images: an IMAGE is a name or the beginning of a digest",
-		s.imageAdd(), s.imageList(), s.imageShow(), s.imageRemove())
-}
-
-func (s *session) imageAdd() *cobra.Command {
-	var name string
-	cmd := &cobra.Command{
-		Use: "add FILE", Short: "Store an installer ISO", Args: exactly(1),
-		Example: "  muster image add palette-edge-installer.iso --name edge-4.7",
-		RunE: func(cmd *cobra.Command, args []string) error {
-			f, length, err := openFile(args[0])
-			if err != nil {
-				return err
-			}
-			defer f.Close()
-			c, err := s.client()
-			if err != nil {
-				return err
-			}
-			if name == "" {
-				name = strings.TrimSuffix(filepath.Base(args[0]), ".iso")
-			}
-			m := s.newMeter("add "+name, length)
-			i, err := c.AddImage(cmd.Context(), name, length, m.reader(f))
-			m.done(err)
-			if err != nil {
-				return err
-			}
-			return s.show(imageCard(i))
-		},
-	}
-	cmd.Flags().StringVar(&name, "name", "", "name for people (default: the file's, without .iso)")
-	return s.reading(cmd)
+		s.imageAdd(), s.imageList(), s.imageShow(), s.imageTag(), s.imageUntag(), s.imageRemove(), s.imageCollect(), s.imageScrub())
 }
 
 // openFile opens a regular file that was named on the command line.
@@ -109,7 +79,9 @@ type imageCard v1.Image
 
 func (i imageCard) table(t *table) {
 	t.row("image", i.Name)
+	t.row("tags", strings.Join(i.Tags, ", "))
 	t.row("digest", i.Digest)
+	t.row("form", i.Form)
 	t.row("size", size(i.Size))
 	t.row("family", i.Family)
 	t.row("label", i.Label)
@@ -123,10 +95,65 @@ func (i imageCard) table(t *table) {
 	for _, text := range i.Lacks {
 		t.row("lacks", text)
 	}
+	for _, d := range i.Damage {
+		t.row("damage", fmt.Sprintf("%s: sha256 %s was expected, %s seen", cmp.Or(d.File, "all of it"), short(d.Expected), cmp.Or(short(d.Seen), d.Why)))
+	}
+	if i.Recipe != nil {
+		recipeRows(t, *i.Recipe)
+	}
+	for _, step := range i.History {
+		t.row("history", fmt.Sprintf("%s ago %s came to name %s", t.age(step.At), step.Tag, cmp.Or(short(step.Digest), "nothing")))
+	}
+}
+
+// recipeRows tell how an image of the family boots.
+func recipeRows(t *table, r v1.Recipe) {
+	t.row("is", r.About)
+	t.row("config", r.Format)
+	if len(r.Netboot) > 0 {
+		t.row("netboot", strings.Join(r.Netboot, " "))
+	}
+	if r.File != "" {
+		t.row("media", strings.TrimSpace(r.File+" "+strings.Join(r.Media, " ")))
+	}
+	t.row("ends", r.Ends)
+	t.row("proven", cmp.Or(strings.Join(r.Proven, ", "), "none"))
+}
+
+func (s *session) imageTag() *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: "tag IMAGE TAG", Short: "Let a tag name an image; it moves from the one that it named", Args: exactly(2),
+		Example: "  muster image tag ubuntu-24.04.3 ubuntu:current",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			i, err := c.Tag(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return s.show(imageCard(i))
+		},
+	})
+}
+
+func (s *session) imageUntag() *cobra.Command {
+	return &cobra.Command{
+		Use: "untag TAG", Short: "Let a tag name nothing; the image stays", Args: exactly(1), Example: "  muster image untag ubuntu:current",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			return c.Untag(cmd.Context(), args[0])
+		},
+	}
 }
 
 func (s *session) imageRemove() *cobra.Command {
-	return &cobra.Command{
+	var force bool
+	cmd := &cobra.Command{
 		Use: "rm IMAGE...", Short: "Remove images that no order names", Args: atLeast(1), Example: "  muster image rm edge-4.6",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()
@@ -134,11 +161,81 @@ func (s *session) imageRemove() *cobra.Command {
 				return err
 			}
 			for _, ref := range args {
-				if err := c.RemoveImage(cmd.Context(), ref); err != nil {
+				if err := c.RemoveImage(cmd.Context(), ref, force); err != nil {
 					return err
 				}
 			}
 			return nil
 		},
+	}
+	cmd.Flags().BoolVar(&force, "force-untag", false, "also where other tags name it")
+	return cmd
+}
+
+func (s *session) imageCollect() *cobra.Command {
+	var dry bool
+	cmd := &cobra.Command{
+		Use: "gc", Short: "Remove the images that neither a name nor an order names", Args: exactly(0), Example: "  muster image gc --dry-run",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			g, err := c.CollectImages(cmd.Context(), dry)
+			if err != nil {
+				return err
+			}
+			return s.show(garbage(g))
+		},
+	}
+	cmd.Flags().BoolVar(&dry, "dry-run", false, "only say what would go")
+	return s.reading(cmd)
+}
+
+type garbage v1.Garbage
+
+func (g garbage) table(t *table) {
+	t.row("DIGEST", "SIZE", "FAMILY", "ADDED")
+	for _, i := range g.Images {
+		t.row(short(i.Digest), size(i.Size), i.Family, t.age(i.Added)+" ago")
+	}
+	t.line(fmt.Sprintf("%d images and %d fetched in part, %s", len(g.Images), g.Parts, size(g.Freed)))
+}
+
+func (s *session) imageScrub() *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: "scrub", Short: "Read all images again and name damage; exit 1 if there is any", Args: exactly(0), Example: "  muster image scrub",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			p := s.newProgress("scrub")
+			damaged, err := c.ScrubImages(cmd.Context(), p.step)
+			p.done(err)
+			if err != nil {
+				return err
+			}
+			if err := s.show(damage(damaged)); err != nil || len(damaged) == 0 {
+				return err
+			}
+			return errNo
+		},
+	})
+}
+
+// damage are images that are not what was added.
+type damage []v1.Image
+
+func (d damage) table(t *table) {
+	if len(d) == 0 {
+		t.line("no damage")
+		return
+	}
+	t.row("IMAGE", "FILE", "EXPECTED", "SEEN")
+	for _, i := range d {
+		for _, f := range i.Damage {
+			t.row(cmp.Or(i.Name, short(i.Digest)), cmp.Or(f.File, "all of it"), short(f.Expected), cmp.Or(short(f.Seen), f.Why))
+		}
 	}
 }

@@ -56,6 +56,8 @@ func serve(env *testscript.Env) error {
 			env.T().Log(err)
 		}
 	})
+	site.Shelf.Web = map[string]string{"https://mirror.example/pub/noble.iso?x=1": "content.\n"}
+	site.Shelf.Damaged = []string{"scratched"}
 	env.Values[siteKey{}] = site
 	env.Setenv("MUSTER_SERVER", site.Socket)
 	env.Setenv("NOBODY", filepath.Join(dir, "nobody.sock"))

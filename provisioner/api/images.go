@@ -18,18 +18,31 @@ import (
 // Catalog is what the people's API asks of the images. It fills all of an
 // image but Orders. Errors are *provisioner.Fault: NotFound and Conflict for a
 // ref that names no image or several, Invalid for content that cannot be kept,
-// Operator where there is no space. All methods may be called concurrently.
+// Operator where there is no space. Where inUse is asked, it gives the reason
+// why an image must stay, or nil, and must not call the catalog. progress is
+// called from the call that it is given to. All methods may be called
+// concurrently.
 type Catalog interface {
 	List(ctx context.Context) ([]v1.Image, error)
-	// Get finds an image by its name or the beginning of its digest.
+	// Get finds an image by a tag or the beginning of its digest.
 	Get(ctx context.Context, ref string) (v1.Image, error)
-	// Add stores content under name; size is -1 where it is not known. An image
-	// that did not come whole leaves nothing behind.
-	Add(ctx context.Context, name string, size int64, content io.Reader) (v1.Image, error)
+	// Add stores content; size is -1 where it is not known. An image that did
+	// not come whole, or is not the one promised, leaves nothing behind.
+	Add(ctx context.Context, in v1.NewImage, size int64, content io.Reader) (v1.Image, error)
+	// Fetch stores what is at in.URL; a later call goes on where one stopped.
+	Fetch(ctx context.Context, in v1.NewImage, progress func(done, total int64)) (v1.Image, error)
 	// AddSet stores several files as one image.
 	AddSet(ctx context.Context, name string, version map[string]string, files []File) (v1.Image, error)
-	// Remove forgets the image of exactly this digest.
-	Remove(ctx context.Context, digest string) error
+	// Tag lets a tag name an image from now on.
+	Tag(ctx context.Context, ref, tag string) (v1.Image, error)
+	// Untag lets a tag name nothing.
+	Untag(ctx context.Context, tag string) error
+	// Remove forgets an image; one that has tags besides ref only by force.
+	Remove(ctx context.Context, ref string, forceUntag bool, inUse func(digest string) error) error
+	// Collect forgets what neither a tag names nor inUse objects to.
+	Collect(ctx context.Context, dryRun bool, inUse func(digest string) error) (v1.Garbage, error)
+	// Scrub reads everything again and returns the images that are damaged.
+	Scrub(ctx context.Context, progress func(done, total int64)) ([]v1.Image, error)
 }
 
 // File is one file of a set.
@@ -52,15 +65,35 @@ const (
 	initrdFile = "initrd"
 )
 
+// Query parameters of an upload.
+var (
+	nameParam  = param{"name", "a tag for people, as in ubuntu or ubuntu:current; it moves here from the image that has it"}
+	proofParam = []param{
+		nameParam,
+		{"sha256", "that the content must have"},
+		{"sums", "lines of sha256sum, one of which is for file"},
+		{"sums_url", "where the server fetches such lines"},
+		{"file", "the content's name in sums"},
+		{"minisign_key", "public key that must have made the signature"},
+		{"signature", "over the content, made with minisign"},
+	}
+)
+
 func (p *people) imageRoutes() []route {
 	const ref = "/v1/images/{ref}"
-	nameParam := param{"name", "for people; what the image is called by muster is its digest"}
+	forceParam := param{"force_untag", "true: also where other tags name it"}
+	dryParam := param{"dry_run", "true: only say what would go"}
 	return []route{
 		{"GET", "/v1/images", Viewer, "imageList", "All images", nil, nil, []v1.Image{}, p.listImages},
-		{"POST", "/v1/images", Operator, "imageAdd", "Store an image", []param{nameParam}, stream("application/octet-stream"), v1.Image{}, p.addImage},
+		{"POST", "/v1/images", Operator, "imageAdd", "Store an image", proofParam, stream("application/octet-stream"), v1.Image{}, p.addImage},
+		{"POST", "/v1/fetches", Operator, "imageFetch", "Store an image that the server fetches from a URL; the answer is a line for each step (Work)", nil, v1.NewImage{}, stream(v1.WorkType), p.fetchImage},
 		{"POST", "/v1/ramdisks", Operator, "ramdiskAdd", "Store a discovery ramdisk: files kernel and initrd, field version", []param{nameParam}, stream("multipart/form-data"), v1.Image{}, p.addRamdisk},
-		{"GET", ref, Viewer, "imageShow", "One image, by name or the beginning of its digest", nil, nil, v1.Image{}, p.showImage},
-		{"DELETE", ref, Operator, "imageRemove", "Remove an image that no order names", nil, nil, nil, p.removeImage},
+		{"GET", ref, Viewer, "imageShow", "One image, by a tag or the beginning of its digest", nil, nil, v1.Image{}, p.showImage},
+		{"DELETE", ref, Operator, "imageRemove", "Remove an image that no order names", []param{forceParam}, nil, nil, p.removeImage},
+		{"PUT", "/v1/tags/{tag}", Operator, "tagMove", "Let a tag name an image", nil, v1.NewTag{}, v1.Image{}, p.moveTag},
+		{"DELETE", "/v1/tags/{tag}", Operator, "tagRemove", "Let a tag name nothing", nil, nil, nil, p.removeTag},
+		{"POST", "/v1/catalog/gc", Operator, "catalogCollect", "Remove the images that neither a tag nor an order names", []param{dryParam}, nil, v1.Garbage{}, p.collectImages},
+		{"POST", "/v1/catalog/scrub", Operator, "catalogScrub", "Read all images again and name damage; the answer is a line for each step (Work)", nil, nil, stream(v1.WorkType), p.scrubImages},
 	}
 }
 
@@ -69,16 +102,24 @@ func (p *people) listImages(r *http.Request) Response {
 	if err != nil {
 		return fail(err)
 	}
+	return ok(p.imageShapes(images))
+}
+
+func (p *people) imageShapes(images []v1.Image) []v1.Image {
 	shapes := []v1.Image{}
 	for _, i := range images {
+		i.Recipe, i.History = nil, nil
 		shapes = append(shapes, p.imageShape(i))
 	}
-	return ok(shapes)
+	return shapes
 }
 
 // imageShape completes an image of the catalog.
 func (p *people) imageShape(i v1.Image) v1.Image {
-	i.Orders, i.Why, i.Lacks = p.ordersOf(i.Digest), texts(i.Why), texts(i.Lacks)
+	i.Orders, i.Tags, i.Why, i.Lacks = p.ordersOf(i.Digest), texts(i.Tags), texts(i.Why), texts(i.Lacks)
+	if i.Damage == nil {
+		i.Damage = []v1.Damage{}
+	}
 	return i
 }
 
@@ -96,26 +137,54 @@ func (p *people) stored(i v1.Image, err error) Response {
 
 // addImage stores the body while it comes.
 func (p *people) addImage(r *http.Request) Response {
-	name, err := imageName(r)
+	q := r.URL.Query()
+	in := v1.NewImage{
+		Name: q.Get("name"), SHA256: q.Get("sha256"), Sums: q.Get("sums"), SumsURL: q.Get("sums_url"), File: q.Get("file"),
+		Key: q.Get("minisign_key"), Signature: q.Get("signature"),
+	}
+	name, err := imageName(in.Name)
 	if err != nil {
 		return fail(err)
 	}
+	in.Name = name
 	body := http.MaxBytesReader(nil, r.Body, maxImage)
-	i, err := p.Images.Add(r.Context(), name, r.ContentLength, body)
+	i, err := p.Images.Add(r.Context(), in, r.ContentLength, body)
 	return p.stored(i, err)
 }
 
-func imageName(r *http.Request) (string, error) {
+func imageName(name string) (string, error) {
 	const maxName = 128 // bytes
-	name := clean(r.URL.Query().Get("name"), maxName)
+	name = clean(name, maxName)
 	if name == "" {
 		return "", invalid("give the image a name: ?name=NAME")
 	}
 	return name, nil
 }
 
+// fetchImage fetches while the reader listens. It ends when the reader goes; to
+// ask again goes on where it stopped.
+func (p *people) fetchImage(r *http.Request) Response {
+	var in v1.NewImage
+	if err := decode(r, maxText, &in); err != nil {
+		return fail(err)
+	}
+	name, err := imageName(in.Name)
+	if err != nil {
+		return fail(err)
+	}
+	if in.URL == "" {
+		return fail(invalid("say where the image is: url"))
+	}
+	in.Name = name
+	return p.work(r, func(ctx context.Context, progress func(done, total int64)) (v1.Work, error) {
+		i, err := p.Images.Fetch(ctx, in, progress)
+		i = p.imageShape(i)
+		return v1.Work{Image: &i}, err
+	})
+}
+
 func (p *people) addRamdisk(r *http.Request) Response {
-	name, err := imageName(r)
+	name, err := imageName(r.URL.Query().Get("name"))
 	if err != nil {
 		return fail(err)
 	}
@@ -148,20 +217,58 @@ func (p *people) addSet(ctx context.Context, name string, form *multipart.Form) 
 	return p.Images.AddSet(ctx, name, version, files)
 }
 
-func (p *people) removeImage(r *http.Request) Response {
-	p.names.Lock() // an import that names the image comes before this, or after it
-	defer p.names.Unlock()
-	i, err := p.Images.Get(r.Context(), r.PathValue("ref"))
-	if err != nil {
+func (p *people) moveTag(r *http.Request) Response {
+	var in v1.NewTag
+	if err := decode(r, smallBody, &in); err != nil {
 		return fail(err)
 	}
-	if orders := p.ordersOf(i.Digest); len(orders) > 0 {
-		return fail(conflict("image %s is named by %s: import those orders with another image first", i.Name, strings.Join(orders, ", ")))
-	}
-	if err := p.Images.Remove(r.Context(), i.Digest); err != nil {
+	p.names.Lock() // an import that names the tag comes before this, or after it
+	defer p.names.Unlock()
+	i, err := p.Images.Tag(r.Context(), in.Image, r.PathValue("tag"))
+	return p.stored(i, err)
+}
+
+func (p *people) removeTag(r *http.Request) Response {
+	if err := p.Images.Untag(r.Context(), r.PathValue("tag")); err != nil {
 		return fail(err)
 	}
 	return done()
+}
+
+func (p *people) removeImage(r *http.Request) Response {
+	p.names.Lock() // an import that names the image comes before this, or after it
+	defer p.names.Unlock()
+	force := r.URL.Query().Get("force_untag") == "true"
+	if err := p.Images.Remove(r.Context(), r.PathValue("ref"), force, p.inUse); err != nil {
+		return fail(err)
+	}
+	return done()
+}
+
+func (p *people) collectImages(r *http.Request) Response {
+	p.names.Lock() // as in removeImage
+	defer p.names.Unlock()
+	g, err := p.Images.Collect(r.Context(), r.URL.Query().Get("dry_run") == "true", p.inUse)
+	if err != nil {
+		return fail(err)
+	}
+	g.Images = p.imageShapes(g.Images)
+	return ok(g)
+}
+
+func (p *people) scrubImages(r *http.Request) Response {
+	return p.work(r, func(ctx context.Context, progress func(done, total int64)) (v1.Work, error) {
+		damaged, err := p.Images.Scrub(ctx, progress)
+		return v1.Work{Damaged: p.imageShapes(damaged)}, err
+	})
+}
+
+// inUse names the orders for which an image must stay.
+func (p *people) inUse(digest string) error {
+	if orders := p.ordersOf(digest); len(orders) > 0 {
+		return conflict("it is named by %s: import those orders with another image first", strings.Join(orders, ", "))
+	}
+	return nil
 }
 
 // ordersOf are the orders that name an image, in their own words or in a row's.
@@ -187,9 +294,6 @@ func (p *people) digestOf(ctx context.Context) func(ref string) (string, error) 
 		i, err := p.Images.Get(ctx, ref)
 		if provisioner.KindOf(err) == provisioner.NotFound {
 			return "", fmt.Errorf("there is no image %q: add it first with muster image add FILE", ref)
-		}
-		if err == nil && i.Family == "" {
-			return "", fmt.Errorf("image %q is of no layout that muster can install from: %s", ref, strings.Join(i.Lacks, "; "))
 		}
 		return i.Digest, err
 	}

@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
 
@@ -14,7 +15,7 @@ import (
 func TestAnImageStaysWhileAnOrderNamesIt(t *testing.T) {
 	s := newSite(t)
 	content := strings.Repeat("iso", 100_000)
-	added, err := s.AddImage(t.Context(), "demo 1", int64(len(content)), strings.NewReader(content))
+	added, err := s.AddImage(t.Context(), v1.NewImage{Name: "demo 1"}, int64(len(content)), strings.NewReader(content))
 	if err != nil || added.Family != "kairos" || added.Orders == nil || added.Why == nil || added.Lacks == nil {
 		t.Fatalf("added %+v, %v", added, err)
 	}
@@ -28,21 +29,21 @@ func TestAnImageStaysWhileAnOrderNamesIt(t *testing.T) {
 	if shown, err := s.Image(t.Context(), added.Digest[:20]); err != nil || !cmp.Equal(shown.Orders, []string{"p"}) {
 		t.Errorf("shown %+v, %v", shown, err)
 	}
-	refused(t, s.RemoveImage(t.Context(), "demo 1"), 409, "named by p")
+	refused(t, s.RemoveImage(t.Context(), "demo 1", false), 409, "named by p")
 	const verifyOnly = "name: p\nprofile: edge-minimum\n"
 	if _, err := s.Import(t.Context(), v1.Import{Order: verifyOnly, Manifest: "serial\nS1\n"}); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.RemoveImage(t.Context(), "demo 1"); err != nil {
+	if err := s.RemoveImage(t.Context(), "demo 1", false); err != nil {
 		t.Fatal(err)
 	}
-	refused(t, s.RemoveImage(t.Context(), "demo 1"), 404, "no image")
+	refused(t, s.RemoveImage(t.Context(), "demo 1", false), 404, "no image")
 }
 
 func TestAnUploadWithoutANameIsRefusedBeforeItsContent(t *testing.T) {
 	s := newSite(t)
 	unread := &counter{}
-	_, err := s.AddImage(t.Context(), "", 1<<40, unread)
+	_, err := s.AddImage(t.Context(), v1.NewImage{}, 1<<40, unread)
 	refused(t, err, 422, "give the image a name")
 	if unread.n > 1<<20 {
 		t.Errorf("%d bytes were sent", unread.n)
@@ -55,6 +56,84 @@ type counter struct{ n int }
 func (c *counter) Read(p []byte) (int, error) {
 	c.n += len(p)
 	return len(p), nil
+}
+
+func TestAFetchTellsHowFarItIs(t *testing.T) {
+	s := newSite(t)
+	s.Shelf.Web = map[string]string{"https://mirror/x.iso": strings.Repeat("iso", 100)}
+	var steps []v1.Work
+	i, err := s.FetchImage(t.Context(), v1.NewImage{Name: "x", URL: "https://mirror/x.iso"}, func(w v1.Work) { steps = append(steps, w) })
+	if err != nil || i.Name != "x" || i.Size != 300 || i.Orders == nil {
+		t.Errorf("got %+v, %v", i, err)
+	}
+	if diff := cmp.Diff([]v1.Work{{Done: 150, Total: 300}}, steps); diff != "" {
+		t.Errorf("steps (-want +got):\n%s", diff)
+	}
+	for _, tt := range []struct {
+		in   v1.NewImage
+		says string
+	}{
+		{v1.NewImage{Name: "x", URL: "https://mirror/none.iso"}, "answers 404"},
+		{v1.NewImage{Name: "x"}, "say where the image is"},
+		{v1.NewImage{URL: "https://mirror/x.iso"}, "give the image a name"},
+	} {
+		_, err := s.FetchImage(t.Context(), tt.in, func(v1.Work) {})
+		refused(t, err, 422, tt.says)
+	}
+}
+
+func TestAFetchThatTheServerLeavesIsNotDone(t *testing.T) {
+	s := newSite(t)
+	s.Shelf.Web, s.Shelf.Hold = map[string]string{"https://mirror/x.iso": "iso"}, make(chan struct{})
+	_, err := s.FetchImage(t.Context(), v1.NewImage{Name: "x", URL: "https://mirror/x.iso"}, func(v1.Work) { s.Halt() })
+	var away *client.Unreachable
+	if !errors.As(err, &away) {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestTagsMoveAndKeepAnImage(t *testing.T) {
+	s := newSite(t)
+	for _, name := range []string{"one", "two"} {
+		if _, err := s.AddImage(t.Context(), v1.NewImage{Name: name}, 3, strings.NewReader(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, ref := range []string{"one", "two"} {
+		if i, err := s.Tag(t.Context(), ref, "ubuntu:current"); err != nil || !cmp.Equal(i.Tags, []string{ref, "ubuntu:current"}) {
+			t.Errorf("tagged %+v, %v", i, err)
+		}
+	}
+	refused(t, s.RemoveImage(t.Context(), "two", false), 409, "other tags")
+	if err := s.Untag(t.Context(), "one"); err != nil {
+		t.Fatal(err)
+	}
+	refused(t, s.Untag(t.Context(), "one"), 404, "no tag")
+	for _, dry := range []bool{true, false} {
+		if g, err := s.CollectImages(t.Context(), dry); err != nil || len(g.Images) != 1 || g.Freed != 3 {
+			t.Errorf("dry %t: %+v, %v", dry, g, err)
+		}
+	}
+	if err := s.RemoveImage(t.Context(), "two", true); err != nil {
+		t.Error(err)
+	}
+	if left, err := s.Images(t.Context()); err != nil || len(left) > 0 {
+		t.Errorf("left are %+v, %v", left, err)
+	}
+}
+
+func TestAScrubNamesDamage(t *testing.T) {
+	s := newSite(t)
+	for _, name := range []string{"good", "bad"} {
+		if _, err := s.AddImage(t.Context(), v1.NewImage{Name: name}, -1, strings.NewReader(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s.Shelf.Damaged = []string{"bad"}
+	damaged, err := s.ScrubImages(t.Context(), func(v1.Work) {})
+	if err != nil || len(damaged) != 1 || damaged[0].Name != "bad" || len(damaged[0].Damage) != 1 {
+		t.Errorf("damaged are %+v, %v", damaged, err)
+	}
 }
 
 func TestARamdiskComesWholeWithItsVersion(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime/multipart"
@@ -28,15 +29,73 @@ func (c *Client) Image(ctx context.Context, ref string) (v1.Image, error) {
 	return i, err
 }
 
-// AddImage stores content under name; size is -1 where it is not known.
-func (c *Client) AddImage(ctx context.Context, name string, size int64, content io.Reader) (v1.Image, error) {
-	path := "/v1/images?" + url.Values{"name": {name}}.Encode()
-	return c.upload(ctx, path, "application/octet-stream", size, content)
+// AddImage stores content; size is -1 where it is not known. in.URL does
+// not count.
+func (c *Client) AddImage(ctx context.Context, in v1.NewImage, size int64, content io.Reader) (v1.Image, error) {
+	query := url.Values{"name": {in.Name}}
+	for key, value := range map[string]string{
+		"sha256": in.SHA256, "sums": in.Sums, "sums_url": in.SumsURL, "file": in.File, "minisign_key": in.Key, "signature": in.Signature,
+	} {
+		if value != "" {
+			query.Set(key, value)
+		}
+	}
+	return c.upload(ctx, "/v1/images?"+query.Encode(), "application/octet-stream", size, content)
 }
 
-// RemoveImage removes an image that no order names.
-func (c *Client) RemoveImage(ctx context.Context, ref string) error {
-	return c.caller.do(ctx, http.MethodDelete, imagePath(ref), nil, nil)
+// FetchImage lets the server fetch and store what is at in.URL, and calls
+// progress meanwhile. The fetch ends with ctx; a later call goes on where it
+// stopped, also after an [Unreachable].
+func (c *Client) FetchImage(ctx context.Context, in v1.NewImage, progress func(v1.Work)) (v1.Image, error) {
+	end, err := c.caller.work(ctx, "/v1/fetches", in, progress)
+	if err != nil {
+		return v1.Image{}, err
+	}
+	if end.Image == nil {
+		return v1.Image{}, errors.New("the server names no image")
+	}
+	return *end.Image, nil
+}
+
+// RemoveImage removes an image that no order names; one that has tags besides
+// ref only by force.
+func (c *Client) RemoveImage(ctx context.Context, ref string, forceUntag bool) error {
+	path := imagePath(ref)
+	if forceUntag {
+		path += "?force_untag=true"
+	}
+	return c.caller.do(ctx, http.MethodDelete, path, nil, nil)
+}
+
+// Tag lets a tag name an image from now on.
+func (c *Client) Tag(ctx context.Context, ref, tag string) (v1.Image, error) {
+	var i v1.Image
+	err := c.caller.do(ctx, http.MethodPut, tagPath(tag), v1.NewTag{Image: ref}, &i)
+	return i, err
+}
+
+// Untag lets a tag name nothing.
+func (c *Client) Untag(ctx context.Context, tag string) error {
+	return c.caller.do(ctx, http.MethodDelete, tagPath(tag), nil, nil)
+}
+
+// CollectImages removes what neither a tag nor an order names; with dryRun it
+// only says what.
+func (c *Client) CollectImages(ctx context.Context, dryRun bool) (v1.Garbage, error) {
+	path := "/v1/catalog/gc"
+	if dryRun {
+		path += "?dry_run=true"
+	}
+	var g v1.Garbage
+	err := c.caller.post(ctx, path, nil, &g)
+	return g, err
+}
+
+// ScrubImages lets the server read all images again, and returns those that are
+// damaged.
+func (c *Client) ScrubImages(ctx context.Context, progress func(v1.Work)) ([]v1.Image, error) {
+	end, err := c.caller.work(ctx, "/v1/catalog/scrub", nil, progress)
+	return end.Damaged, err
 }
 
 // Ramdisk is a discovery ramdisk to be stored.
@@ -121,5 +180,7 @@ func (f *form) end() {
 	_ = f.mime.Close()
 	f.flush()
 }
+
+func tagPath(tag string) string { return "/v1/tags/" + url.PathEscape(tag) }
 
 func imagePath(ref string) string { return "/v1/images/" + url.PathEscape(ref) }
