@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,6 +156,40 @@ func TestCurlDoesWhatStagesAskOfIt(t *testing.T) {
 			if (code != curlDone) != (complaint.Len() > 0) {
 				t.Errorf("exit %d with the complaint %q", code, complaint.String())
 			}
+		})
+	}
+}
+
+// TestCurlOutlastsAServerThatIsAway has nobody listen until the first try was
+// refused, with the options of muster's own calls.
+func TestCurlOutlastsAServerThatIsAway(t *testing.T) {
+	tests := map[string]struct {
+		options string
+		tries   int
+	}{
+		"asked again until the server is there":  {"--retry 60 --retry-delay 5 --retry-connrefused --retry-max-time 300", 4},
+		"asked again until the time is over":     {"--retry 60 --retry-delay 5 --retry-connrefused --retry-max-time 9", 3},
+		"not asked again where that is not said": {"--retry 60 --retry-delay 5", 1},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tries := 0
+				r, err := parseCurl(append(strings.Fields(tt.options), "-fsS", "-m", "10", "-X", "POST", "http://s/step/written"))
+				if err != nil {
+					t.Fatal(err)
+				}
+				code, _ := r.run(t.Context(), nil, io.Discard, func(*http.Request) (*http.Response, error) {
+					tries++
+					if tries < 4 {
+						return nil, syscall.ECONNREFUSED
+					}
+					return &http.Response{StatusCode: http.StatusNoContent, Body: http.NoBody}, nil
+				})
+				if want := map[bool]int{true: curlDone, false: curlConnect}[tt.tries == 4]; tries != tt.tries || code != want {
+					t.Errorf("%d tries and exit %d, want %d and %d", tries, code, tt.tries, want)
+				}
+			})
 		})
 	}
 }

@@ -28,6 +28,7 @@ type curlRequest struct {
 	retries    int
 	delay      time.Duration // between tries; 0 means doubling from a second
 	retryAgain bool          // --retry-connrefused
+	retryTime  time.Duration // --retry-max-time: nothing is tried again after it; 0 means no end
 	output     string        // -o
 }
 
@@ -47,7 +48,7 @@ func curl(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io
 		fmt.Fprintln(stderr, "curl:", err)
 		return curlUsage
 	}
-	code, err := r.run(ctx, stdin, stdout)
+	code, err := r.run(ctx, stdin, stdout, http.DefaultClient.Do)
 	if err != nil && !r.silent {
 		fmt.Fprintf(stderr, "curl: (%d) %v\n", code, err)
 	}
@@ -154,6 +155,8 @@ func (r *curlRequest) set(name, value string) (err error) {
 		r.limit, err = seconds(value)
 	case "--retry-delay":
 		r.delay, err = seconds(value)
+	case "--retry-max-time":
+		r.retryTime, err = seconds(value)
 	case "--retry":
 		r.retries, err = strconv.Atoi(value)
 	default:
@@ -167,16 +170,20 @@ func seconds(text string) (time.Duration, error) {
 	return time.Duration(n * float64(time.Second)), err
 }
 
+// sender sends a request and waits for the answer's head.
+type sender func(*http.Request) (*http.Response, error)
+
 // run makes the request, again where that may help.
-func (r curlRequest) run(ctx context.Context, stdin io.Reader, stdout io.Writer) (int, error) {
+func (r curlRequest) run(ctx context.Context, stdin io.Reader, stdout io.Writer, send sender) (int, error) {
 	body, err := r.body(stdin)
 	if err != nil {
 		return curlUsage, err
 	}
-	wait := time.Second
+	began, wait := time.Now(), time.Second
 	for try := 0; ; try++ {
-		code, transient, err := r.once(ctx, body, stdout)
-		if !transient || try >= r.retries {
+		code, transient, err := r.once(ctx, body, stdout, send)
+		late := r.retryTime > 0 && time.Since(began) >= r.retryTime
+		if !transient || try >= r.retries || late {
 			return code, err
 		}
 		if r.delay > 0 {
@@ -203,7 +210,7 @@ func (r curlRequest) body(stdin io.Reader) (string, error) {
 }
 
 // once makes the request one time; transient says that another try may help.
-func (r curlRequest) once(ctx context.Context, body string, stdout io.Writer) (code int, transient bool, err error) {
+func (r curlRequest) once(ctx context.Context, body string, stdout io.Writer, send sender) (code int, transient bool, err error) {
 	if r.limit > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, r.limit)
@@ -214,7 +221,7 @@ func (r curlRequest) once(ctx context.Context, body string, stdout io.Writer) (c
 		return curlUsage, false, err
 	}
 	request.Header = r.header
-	response, err := http.DefaultClient.Do(request)
+	response, err := send(request)
 	if err != nil {
 		return r.connectFailure(err)
 	}
