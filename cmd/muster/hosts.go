@@ -53,9 +53,9 @@ const whyShown = 40
 type hostList []v1.Host
 
 func (l hostList) table(t *table) {
-	t.row("HOST", "ORDER", "PHASE", "SINCE", "SERIAL/MAC", "BOOT", "WHY")
+	t.row("HOST", "ORDER", "PHASE", "SINCE", "SERIAL/MAC", "WHY")
 	for _, h := range l {
-		t.row(cmp.Or(h.Name, h.ID), h.Order, h.Phase, t.age(h.Since), cmp.Or(h.Serial, first(h.MACs)), h.Boot, clip(h.Why, whyShown))
+		t.row(cmp.Or(h.Name, h.ID), h.Order, h.Phase, t.age(h.Since), cmp.Or(h.Serial, first(h.MACs)), clip(h.Why, whyShown))
 	}
 }
 
@@ -178,7 +178,7 @@ type hostWhy v1.Why
 func (w hostWhy) table(t *table) {
 	h := w.Host
 	t.line(cmp.Or(h.Name, h.ID) + " is " + h.Phase + " for " + t.age(h.Since) + ". " + h.Why)
-	if h.Hold != "" {
+	if h.Hold != "" && !strings.Contains(h.Why, h.Hold) {
 		t.line("Held: " + oneLine(h.Hold))
 	}
 	for _, f := range h.Findings {
