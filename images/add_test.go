@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"strings"
@@ -149,20 +151,27 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	c, err := Open(dir, clock(), Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	c := openNear(t, dir)
 	kept := addScout(t, c, "kept", "kernel", "initrd")
 	before := tree(t, dir)
 
-	_, err = c.Add(t.Context(), io.LimitReader(zeros{}, 2<<20), AddOptions{})
+	_, err := c.Add(t.Context(), io.LimitReader(zeros{}, 2<<20), AddOptions{})
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "remove images or free some space, then add it again") {
 		t.Errorf("an ISO: %v", err)
 	}
 	_, err = c.AddSet(t.Context(), []SetPart{{"/kernel", strings.NewReader("k")}, {"/initrd", io.LimitReader(zeros{}, 2<<20)}}, AddOptions{})
 	if !errors.Is(err, syscall.ENOSPC) {
 		t.Errorf("a set: %v", err)
+	}
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.Copy(w, io.LimitReader(zeros{}, 2<<20)) // the other side goes when its disk is full
+	}))
+	defer endless.Close()
+	if _, err = c.AddURL(t.Context(), endless.URL+"/x.iso", AddOptions{}); !errors.Is(err, syscall.ENOSPC) {
+		t.Errorf("a URL: %v", err)
+	}
+	if _, err := c.Tag("kept", "after:all"); err != nil {
+		t.Errorf("a tag, when there is space again: %v", err)
 	}
 	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
 		t.Errorf("files changed (-before +after):\n%s", diff)

@@ -147,3 +147,15 @@ func TestTheExpectedSumMayBeInCapitals(t *testing.T) {
 		t.Errorf("another content: %v", err)
 	}
 }
+
+func FuzzSum(f *testing.F) {
+	sum := strings.Repeat("a", 64)
+	f.Add(sum+"  x.iso\n", "x.iso")
+	f.Add("SHA256 (x.iso) = "+sum, "/a/x.iso")
+	f.Add("\\"+sum+"  a\\nb\n", "a\nb")
+	f.Fuzz(func(t *testing.T, list, name string) {
+		if digest, err := Sum(list, name); err == nil && !isDigest(digest) {
+			t.Errorf("Sum(%q, %q) = %q", list, name, digest)
+		}
+	})
+}

@@ -29,11 +29,13 @@ type imageAdding struct {
 func (s *session) imageAdd() *cobra.Command {
 	var a imageAdding
 	cmd := &cobra.Command{
-		Use: "add FILE|URL|-", Short: "Store an installer ISO or disk image", Args: exactly(1),
-		Long: "Store an installer ISO or disk image from a file, a URL or standard input (-).\n" +
-			"The server fetches a URL; what was interrupted goes on when it is asked again.",
+		Use: "add FILE|URL|- [FILE...]", Short: "Store an installer ISO, a disk image or a netboot set", Args: atLeast(1),
+		Long: "Store an installer ISO or disk image from a file, a URL or standard input (-), or\n" +
+			"several files as one netboot set. The server fetches a URL; what was interrupted\n" +
+			"goes on when it is asked again.",
 		Example: "  muster image add palette-edge-installer.iso --name edge-4.7\n" +
-			"  muster image add https://mirror.example/noble.iso --sums https://mirror.example/SHA256SUMS --name ubuntu:current",
+			"  muster image add https://mirror.example/noble.iso --sums https://mirror.example/SHA256SUMS --name ubuntu:current\n" +
+			"  muster image add linux initrd.gz --name debian-12-netboot",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.source = args[0]
 			if err := a.complete(); err != nil {
@@ -43,7 +45,12 @@ func (s *session) imageAdd() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			i, err := s.addImage(cmd, c, a)
+			var i v1.Image
+			if len(args) > 1 {
+				i, err = s.addSet(cmd.Context(), c, a, args)
+			} else {
+				i, err = s.addImage(cmd, c, a)
+			}
 			if err != nil {
 				return err
 			}
@@ -157,6 +164,31 @@ func (s *session) addImage(cmd *cobra.Command, c *client.Client, a imageAdding) 
 	defer f.Close()
 	m := s.newMeter("add "+a.in.Name, length)
 	i, err := c.AddImage(cmd.Context(), a.in, length, m.reader(f))
+	m.done(err)
+	return i, err
+}
+
+// addSet stores several files as one image.
+func (s *session) addSet(ctx context.Context, c *client.Client, a imageAdding, files []string) (v1.Image, error) {
+	if a.in.SHA256+a.sums+a.key != "" {
+		return v1.Image{}, usage("a set has no digest of its own to be checked; check its files first")
+	}
+	var parts []client.Part
+	var total int64
+	for _, name := range files {
+		f, length, err := openFile(name)
+		if err != nil {
+			return v1.Image{}, err
+		}
+		defer f.Close()
+		parts = append(parts, client.Part{Name: filepath.Base(name), Size: length, Content: f})
+		total += length
+	}
+	m := s.newMeter("add "+a.in.Name, total)
+	for n := range parts {
+		parts[n].Content = m.reader(parts[n].Content)
+	}
+	i, err := c.AddSet(ctx, a.in.Name, parts)
 	m.done(err)
 	return i, err
 }

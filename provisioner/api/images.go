@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"slices"
@@ -88,6 +89,7 @@ func (p *people) imageRoutes() []route {
 		{"POST", "/v1/images", Operator, "imageAdd", "Store an image", proofParam, stream("application/octet-stream"), v1.Image{}, p.addImage},
 		{"POST", "/v1/fetches", Operator, "imageFetch", "Store an image that the server fetches from a URL; the answer is a line for each step (Work)", nil, v1.NewImage{}, stream(v1.WorkType), p.fetchImage},
 		{"POST", "/v1/ramdisks", Operator, "ramdiskAdd", "Store a discovery ramdisk: files kernel and initrd, field version", []param{nameParam}, stream("multipart/form-data"), v1.Image{}, p.addRamdisk},
+		{"POST", "/v1/sets", Operator, "setAdd", "Store the files of a netboot set, each as a form file of its name", []param{nameParam}, stream("multipart/form-data"), v1.Image{}, p.addNetbootSet},
 		{"GET", ref, Viewer, "imageShow", "One image, by a tag or the beginning of its digest", nil, nil, v1.Image{}, p.showImage},
 		{"DELETE", ref, Operator, "imageRemove", "Remove an image that no order names", []param{forceParam}, nil, nil, p.removeImage},
 		{"PUT", "/v1/tags/{tag}", Operator, "tagMove", "Let a tag name an image", nil, v1.NewTag{}, v1.Image{}, p.moveTag},
@@ -184,6 +186,23 @@ func (p *people) fetchImage(r *http.Request) Response {
 }
 
 func (p *people) addRamdisk(r *http.Request) Response {
+	return p.addForm(r, func(form *multipart.Form) (version map[string]string, parts []string, err error) {
+		err = json.Unmarshal([]byte(strings.Join(form.Value["version"], "")), &version)
+		if err != nil {
+			return nil, nil, invalid("the field version is no JSON object of texts: %v", err)
+		}
+		return version, []string{kernelFile, initrdFile}, nil
+	})
+}
+
+func (p *people) addNetbootSet(r *http.Request) Response {
+	return p.addForm(r, func(form *multipart.Form) (map[string]string, []string, error) {
+		return nil, slices.Sorted(maps.Keys(form.File)), nil
+	})
+}
+
+// addForm stores the files of a form; what says which ones.
+func (p *people) addForm(r *http.Request, what func(*multipart.Form) (version map[string]string, parts []string, err error)) Response {
 	name, err := imageName(r.URL.Query().Get("name"))
 	if err != nil {
 		return fail(err)
@@ -192,20 +211,20 @@ func (p *people) addRamdisk(r *http.Request) Response {
 	if err := r.ParseMultipartForm(setMemory); err != nil {
 		return fail(invalid("the form did not come whole: %v", err))
 	}
-	i, err := p.addSet(r.Context(), name, r.MultipartForm)
+	var i v1.Image
+	version, parts, err := what(r.MultipartForm)
+	if err == nil {
+		i, err = p.addSet(r.Context(), name, version, parts, r.MultipartForm)
+	}
 	return p.stored(i, errors.Join(err, r.MultipartForm.RemoveAll()))
 }
 
-func (p *people) addSet(ctx context.Context, name string, form *multipart.Form) (v1.Image, error) {
-	version := map[string]string{}
-	if err := json.Unmarshal([]byte(strings.Join(form.Value["version"], "")), &version); err != nil {
-		return v1.Image{}, invalid("the field version is no JSON object of texts: %v", err)
-	}
+func (p *people) addSet(ctx context.Context, name string, version map[string]string, parts []string, form *multipart.Form) (v1.Image, error) {
 	var files []File
-	for _, part := range []string{kernelFile, initrdFile} {
+	for _, part := range parts {
 		headers := form.File[part]
 		if len(headers) != 1 {
-			return v1.Image{}, invalid("a ramdisk has one file %s; %d came", part, len(headers))
+			return v1.Image{}, invalid("an image has one file %s; %d came", part, len(headers))
 		}
 		content, err := headers[0].Open()
 		if err != nil {

@@ -151,3 +151,19 @@ func TestARamdiskComesWholeWithItsVersion(t *testing.T) {
 		t.Error("the files are not those that were sent")
 	}
 }
+
+func TestASetHasEachOfItsFilesOnce(t *testing.T) {
+	s := newSite(t)
+	part := func(name, text string) client.Part {
+		return client.Part{Name: name, Size: int64(len(text)), Content: strings.NewReader(text)}
+	}
+	i, err := s.AddSet(t.Context(), "debian", []client.Part{part("linux", "the kernel"), part("initrd.gz", "the initrd")})
+	if err != nil || i.Form != "set" || i.Name != "debian" {
+		t.Errorf("got %+v, %v", i, err)
+	}
+	if s.Shelf.File("linux") != "the kernel" || s.Shelf.File("initrd.gz") != "the initrd" {
+		t.Error("the files are not those that were sent")
+	}
+	_, err = s.AddSet(t.Context(), "debian", []client.Part{part("linux", "a"), part("linux", "b")})
+	refused(t, err, 422, "one file linux; 2 came")
+}

@@ -121,6 +121,24 @@ func (c *Client) AddRamdisk(ctx context.Context, r Ramdisk) (v1.Image, error) {
 	return c.upload(ctx, path, f.mime.FormDataContentType(), f.size, io.MultiReader(f.parts...))
 }
 
+// Part is one file of a netboot set to be stored.
+type Part struct {
+	Name    string // by which recipes know it, e.g. "initrd.gz"
+	Size    int64
+	Content io.Reader
+}
+
+// AddSet stores a netboot set.
+func (c *Client) AddSet(ctx context.Context, name string, parts []Part) (v1.Image, error) {
+	f := newForm()
+	for _, p := range parts {
+		f.file(p.Name, p.Content, p.Size)
+	}
+	f.end()
+	path := "/v1/sets?" + url.Values{"name": {name}}.Encode()
+	return c.upload(ctx, path, f.mime.FormDataContentType(), f.size, io.MultiReader(f.parts...))
+}
+
 func (c *Client) upload(ctx context.Context, path, media string, size int64, content io.Reader) (v1.Image, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, c.caller.base+path, content)
 	if err != nil {
