@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -138,8 +137,8 @@ func (b *bootPlane) instruction(h provisioner.Host, r *http.Request) Response {
 }
 
 func (b *bootPlane) report(h provisioner.Host, r *http.Request) Response {
-	var report inventory.Report
-	if err := decodeLoose(r, reportBody, &report); err != nil {
+	report, err := readReport(r)
+	if err != nil {
 		return fail(err)
 	}
 	attempt := provisioner.AttemptID(clean(r.URL.Query().Get("attempt"), maxAttempt))
@@ -166,24 +165,25 @@ func (b *bootPlane) progress(h provisioner.Host, r *http.Request) Response {
 
 // config answers an attempt that is over with user-data that does nothing: the
 // installed system keeps the URL and asks again at each boot from its disk.
+// Whether it is over, the plane may know better than the copy that admits.
 func (b *bootPlane) config(r *http.Request) Response {
 	id := provisioner.AttemptID(r.PathValue("attempt"))
-	err := b.admit(id, r.PathValue("token"))
-	if provisioner.KindOf(err) == provisioner.Gone {
-		return cloudConfig([]byte(inertConfig))
-	}
-	if err != nil {
+	body, err := b.userData(r, id)
+	switch {
+	case err == nil:
+	case provisioner.KindOf(err) == provisioner.Gone:
+		body = []byte(inertConfig)
+	default:
 		return fail(err)
 	}
-	body, err := b.plane.UserData(r.Context(), id)
-	if err != nil {
-		return fail(err)
-	}
-	return cloudConfig(body)
+	return Response{Status: http.StatusOK, Type: "text/cloud-config; charset=utf-8", Body: body}
 }
 
-func cloudConfig(body []byte) Response {
-	return Response{Status: http.StatusOK, Type: "text/cloud-config; charset=utf-8", Body: body}
+func (b *bootPlane) userData(r *http.Request, id provisioner.AttemptID) ([]byte, error) {
+	if err := b.admit(id, r.PathValue("token")); err != nil {
+		return nil, err
+	}
+	return b.plane.UserData(r.Context(), id)
 }
 
 func (b *bootPlane) step(id provisioner.AttemptID, r *http.Request) Response {
@@ -268,7 +268,9 @@ func checkClaims(claims map[string]string) error {
 	return nil
 }
 
-func stageName(stage string) bool { return regexp.MustCompile(`^[a-z0-9-]{1,32}$`).MatchString(stage) }
+func stageName(stage string) bool {
+	return stage != "" && len(stage) <= 32 && strings.Trim(stage, "abcdefghijklmnopqrstuvwxyz0123456789-") == ""
+}
 
 func badStage(stage string) error {
 	return invalid("%.40q is no stage: use 1 to 32 of a-z, 0-9 and -", stage)

@@ -24,8 +24,9 @@ import (
 
 // recorder is a Plane that writes down what it was asked.
 type recorder struct {
-	calls []string
-	err   error
+	calls  []string
+	report inventory.Report // the last
+	err    error
 }
 
 func (p *recorder) note(format string, args ...any) {
@@ -40,6 +41,7 @@ func (p *recorder) Instruction(_ context.Context, id provisioner.HostID, version
 }
 
 func (p *recorder) Report(_ context.Context, id provisioner.HostID, attempt provisioner.AttemptID, r inventory.Report) error {
+	p.report = r
 	p.note("report %s %s %q", id, attempt, r.System.Serial)
 	return p.err
 }
@@ -145,7 +147,7 @@ func TestInstallersAndAgentsReachThePlane(t *testing.T) {
 }
 
 func TestRefusalsOfTheBootPlane(t *testing.T) {
-	const good, large = "/a/a-1/" + attemptToken, 5 << 20
+	const good, large = "/a/a-1/" + attemptToken, 1 << 20
 	for _, tc := range []struct {
 		name, method, path, body, bearer string
 		status                           int
@@ -164,7 +166,8 @@ func TestRefusalsOfTheBootPlane(t *testing.T) {
 		{"claims that are not flat", "POST", good + "/register", `{"a":{"b":"c"}}`, attemptToken, 422, "not the JSON"},
 		{"a claim that is too long", "POST", good + "/register", `{"a":"` + strings.Repeat("x", 2000) + `"}`, attemptToken, 422, "at most 1024"},
 		{"a stage with a bad name", "POST", good + "/step/Writing_1", "", "", 422, "is no stage"},
-		{"a report that is too large", "POST", "/scout/h-1/" + scoutToken + "/report", `"` + strings.Repeat("x", large) + `"`, "", 422, "larger than"},
+		{"a report that is too large", "POST", "/scout/h-1/" + scoutToken + "/report", `{"problems":["` + strings.Repeat("x", large) + `"]}`, "", 422, "longer than the 512 KiB"},
+		{"a report that is too large when kept", "POST", "/scout/h-1/" + scoutToken + "/report", sixfold(), "", 422, "longer than the 512 KiB"},
 		{"two reports in one body", "POST", "/scout/h-1/" + scoutToken + "/report", `{} {}`, "", 422, "something follows"},
 		{"the wrong method", "GET", good + "/booted", "", "", 405, "it is for POST"},
 		{"a path that is not clean", "GET", "/scout/../scout/h-1/" + scoutToken + "/time", "", "", 404, "nothing at"},
@@ -185,11 +188,47 @@ func TestRefusalsOfTheBootPlane(t *testing.T) {
 	}
 }
 
+// sixfold is a report within the bound that is beyond it in our JSON, which
+// writes < as \u003c.
+func sixfold() string {
+	return `{"problems":["` + strings.Repeat(strings.Repeat("<", 250)+`","`, 500) + `"]}`
+}
+
 func TestAnAttemptThatIsOverGetsUserDataThatDoesNothing(t *testing.T) {
 	plane, srv := bootPlane(t)
 	status, body := ask(t, "GET", srv.URL+"/a/a-0/any/config", "", "")
 	if status != 200 || body != "#cloud-config\n{}\n" || len(plane.calls) > 0 {
 		t.Errorf("%d %q, calls %v", status, body, plane.calls)
+	}
+	plane.err = &provisioner.Fault{Kind: provisioner.Gone, Err: errors.New("over since a moment")}
+	status, body = ask(t, "GET", srv.URL+"/a/a-1/"+attemptToken+"/config", "", "")
+	if status != 200 || body != "#cloud-config\n{}\n" {
+		t.Errorf("an attempt that ended meanwhile: %d %q", status, body)
+	}
+}
+
+func TestWhatAReportHoldsIsMadeFitToKeepAndToShow(t *testing.T) {
+	plane, srv := bootPlane(t)
+	link := true
+	sent := inventory.Report{
+		Witness: inventory.Scout, At: time.Unix(1_800_000_000, 0).UTC(),
+		System: inventory.System{Serial: "S1\x1b]0;owned\a\x1b[2J", Product: strings.Repeat("ä", 1000)},
+		DIMMs:  make([]inventory.DIMM, 2000),
+		Disks:  []inventory.Disk{{Name: "sda\r\n", ByID: []string{"ata-\x1b[31mred"}, Signatures: []string{}}},
+		NICs:   []inventory.NIC{{Name: "eth0", Link: &link, SpeedMbps: 1000}},
+		TPM:    &inventory.TPM{Version: "2.0\x00"},
+	}
+	if err := client.NewScout(srv.URL+"/scout/h-1", scoutToken, srv.Client()).Report(t.Context(), "a-1", sent); err != nil {
+		t.Fatal(err)
+	}
+	want := sent
+	want.System = inventory.System{Serial: "S1 ]0;owned  [2J", Product: strings.Repeat("ä", 128)}
+	want.DIMMs = make([]inventory.DIMM, 1024)
+	want.Disks = []inventory.Disk{{Name: "sda", ByID: []string{"ata- [31mred"}, Signatures: []string{}}}
+	want.TPM = &inventory.TPM{Version: "2.0"}
+	want.Problems = []string{"The report was longer than muster keeps: 976 items beyond the 1024th of a list are left out."}
+	if diff := cmp.Diff(want, plane.report); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

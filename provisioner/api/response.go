@@ -27,7 +27,6 @@ type Response struct {
 // Bounds of what is read whole, in bytes.
 const (
 	smallBody  = 64 << 10
-	reportBody = 4 << 20 // a report of a host with a thousand disks is below 1 MiB
 	importBody = 16 << 20
 )
 
@@ -190,7 +189,7 @@ func readBody(r *http.Request, limit int64) ([]byte, error) {
 	text, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, limit))
 	var large *http.MaxBytesError
 	if errors.As(err, &large) {
-		return nil, invalid("the body is larger than %d bytes", limit)
+		return nil, invalid("the body is larger than the %d KiB that are read here", limit>>10)
 	}
 	if err != nil {
 		return nil, invalid("the body did not come whole: %v", err)
