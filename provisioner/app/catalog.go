@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/url"
 	"os"
 
 	"github.com/muster-boot/muster/images"
@@ -59,20 +60,25 @@ func (c catalog) Fetch(ctx context.Context, in v1.NewImage, progress func(done, 
 // proof finds the image's digest in a list of checksums, where one was given.
 func (c catalog) proof(ctx context.Context, in v1.NewImage) (images.Proof, error) {
 	p := images.Proof{SHA256: in.SHA256, Key: in.Key, Signature: in.Signature}
+	if in.Sums == "" && in.SumsURL == "" {
+		return p, nil
+	}
+	if in.SHA256 != "" || in.Sums != "" && in.SumsURL != "" {
+		return images.Proof{}, errors.New("give a sha256 or one list of checksums, not both")
+	}
+	list := in.Sums
 	if in.SumsURL != "" {
 		text, err := c.images.Text(ctx, in.SumsURL)
 		if err != nil {
 			return images.Proof{}, err
 		}
-		in.Sums = text
+		list = text // which may be empty, and is then no proof
 	}
-	if in.Sums == "" {
-		return p, nil
+	file := in.File
+	if u, err := url.Parse(in.URL); err == nil {
+		file = cmp.Or(file, u.Path)
 	}
-	if in.SHA256 != "" {
-		return images.Proof{}, errors.New("give a sha256 or a list of checksums, not both")
-	}
-	sum, err := images.Sum(in.Sums, cmp.Or(in.File, in.URL))
+	sum, err := images.Sum(list, file)
 	p.SHA256 = sum
 	return p, err
 }
