@@ -290,16 +290,12 @@ func replaceable(r iso.Record) error {
 // newFile makes the record of a file that a directory does not have.
 func (t *editedTree) newFile(d *directory, name string, view bool, x iso.Extent) (iso.Record, error) {
 	ids := identifiersOf(t.Tree, d.records)
-	if t.Joliet {
-		id := ids.wide(name)
-		if view && len([]rune(name)) > maxJoliet {
-			return iso.Record{}, fmt.Errorf("%w: the name %q is too long for its Joliet tree", ErrCannot, name)
-		}
-		return newRecord(t.Tree, d.records[0], id, name, x)
-	}
 	id, exact := ids.plain(name)
+	if t.Joliet {
+		id, exact = ids.wide(name)
+	}
 	if view && !t.RockRidge && !exact {
-		return iso.Record{}, fmt.Errorf("%w: it has neither Rock Ridge nor Joliet names, and cannot spell %q", ErrCannot, name)
+		return iso.Record{}, fmt.Errorf("%w: it has no Rock Ridge names, and its others cannot spell %q", ErrCannot, name)
 	}
 	return newRecord(t.Tree, d.records[0], id, name, x)
 }

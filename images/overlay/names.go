@@ -49,9 +49,9 @@ func (ids identifiers) plain(name string) (id []byte, exact bool) {
 	if i := strings.LastIndexByte(name, '.'); i > 0 {
 		base, ext = name[:i], name[i+1:]
 	}
-	ext = dCharacters(ext)
+	ext = fold(ext)
 	ext = ext[:min(len(ext), maxPlain-shortest)]
-	base = dCharacters(base)
+	base = fold(base)
 	base = base[:min(len(base), maxPlain-len(ext))]
 	exact = strings.EqualFold(strings.TrimSuffix(base+"."+ext, "."), name)
 	for n, try := 0, base; ; n++ {
@@ -63,45 +63,46 @@ func (ids identifiers) plain(name string) (id []byte, exact bool) {
 	}
 }
 
-// dCharacters keeps what an identifier may hold (§7.4.1).
-func dCharacters(s string) string {
-	return strings.Map(func(c rune) rune {
-		if c < 0x80 {
-			return []rune(fold(string(c)))[0]
-		}
-		return '_'
-	}, s)
-}
-
 // wide makes an identifier of Joliet's tree: UCS-2, big endian, without the
 // characters that Joliet forbids. A longer name is cut before its extension.
-func (ids identifiers) wide(name string) []byte {
-	units := utf16.Encode([]rune(strings.Map(func(c rune) rune {
+// exact says that the name reads back as it was.
+func (ids identifiers) wide(name string) (id []byte, exact bool) {
+	spelt := strings.Map(func(c rune) rune {
 		if c < ' ' || strings.ContainsRune(`*/:;?\`, c) || c > 0xffff {
 			return '_'
 		}
 		return c
-	}, name)))
+	}, name)
+	units := utf16.Encode([]rune(spelt))
+	exact = spelt == name && len(units) <= maxJoliet
 	ext := []uint16(nil)
-	if i := strings.LastIndexByte(name, '.'); i > 0 && len(name)-i <= shortest {
-		ext = units[len(units)-(len(name)-i):]
-		units = units[:len(units)-len(ext)]
+	if i := lastDot(units); i > 0 && len(units)-i <= shortest {
+		units, ext = units[:i], units[i:]
 	}
 	for n := 0; ; n++ {
 		number := []uint16(nil)
 		if n > 0 {
 			number = utf16.Encode([]rune(fmt.Sprintf("%03d", n)))
 		}
-		var id []byte
+		id = nil
 		for _, part := range [][]uint16{units[:min(len(units), maxJoliet-len(ext)-len(number))], number, ext} {
 			for _, u := range part {
 				id = binary.BigEndian.AppendUint16(id, u)
 			}
 		}
 		if !ids.taken[string(id)] {
-			return append(id, ids.suffix...)
+			return append(id, ids.suffix...), exact && n == 0
 		}
 	}
+}
+
+func lastDot(units []uint16) int {
+	for i := len(units) - 1; i >= 0; i-- {
+		if units[i] == '.' {
+			return i
+		}
+	}
+	return -1
 }
 
 // before is the order of records in a directory (§9.3): by name, then by
