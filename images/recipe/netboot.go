@@ -37,7 +37,7 @@ const maxCmdline = 2047 - 127
 // or mean something to a boot script, and installers that would get nothing to
 // read.
 func (r Recipe) Netboot(v Values) (Boot, error) {
-	if err := r.netboots(); err != nil {
+	if err := r.Installs(); err != nil {
 		return Boot{}, err
 	}
 	if err := checkURL("files", v.Files); err != nil {
@@ -57,7 +57,9 @@ func (r Recipe) Netboot(v Values) (Boot, error) {
 	return b, nil
 }
 
-func (r Recipe) netboots() error {
+// Installs says why no host can be installed from an image of the family, or
+// nothing.
+func (r Recipe) Installs() error {
 	switch {
 	case r.Family == "":
 		return errors.New("the image is of no known family, so nobody knows how it boots from the network")

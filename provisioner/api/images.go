@@ -307,12 +307,16 @@ func (p *people) ordersOf(digest string) []string {
 	return orders
 }
 
-// digestOf finds the image that an order names.
+// digestOf finds the image that an order names, and refuses one that no host
+// could be installed from.
 func (p *people) digestOf(ctx context.Context) func(ref string) (string, error) {
 	return func(ref string) (string, error) {
 		i, err := p.Images.Get(ctx, ref)
 		if provisioner.KindOf(err) == provisioner.NotFound {
 			return "", fmt.Errorf("there is no image %q: add it first with muster image add FILE", ref)
+		}
+		if err == nil && i.Recipe != nil && i.Recipe.Refuses != "" {
+			return "", fmt.Errorf("image %q cannot be installed: %s", ref, i.Recipe.Refuses)
 		}
 		return i.Digest, err
 	}

@@ -154,6 +154,9 @@ func recipeShape(r recipe.Recipe) *v1.Recipe {
 	if r.Kernel != "" {
 		shape.Netboot = append(shape.Netboot, r.Cmdline...)
 	}
+	if err := r.Installs(); err != nil {
+		shape.Refuses = err.Error()
+	}
 	for _, t := range r.Proven {
 		shape.Proven = append(shape.Proven, string(t))
 	}

@@ -102,6 +102,8 @@ func TestAnImageIsFetchedProvenShownAndRemoved(t *testing.T) {
 	if err != nil || shown.Family != "talos" || shown.Recipe == nil || shown.Recipe.Format != "talos" || len(shown.Recipe.Proven) != 0 {
 		t.Errorf("shown %+v, %v", shown, err)
 	}
+	_, err = c.Import(t.Context(), v1.Import{Order: "name: p\nprofile: edge-minimum\nimage: talos:current\nhandoff: {driver: callhome}\n", Manifest: "serial\nS1\n"})
+	says(t, err, 422, `image "talos:current" cannot be installed: muster does not write the configuration of a Talos Linux image (talos)`)
 	if len(shown.History) != 1 || shown.History[0].Digest != i.Digest {
 		t.Errorf("history %+v", shown.History)
 	}

@@ -32,6 +32,7 @@ type Recipe struct {
 	Format  string   `json:"format"`  // of the configuration
 	Ends    string   `json:"ends"`    // what the end of an installation looks like
 	Proven  []string `json:"proven"`  // transports by which muster has installed the real thing; never null
+	Refuses string   `json:"refuses"` // why no order can install it; empty: one can
 }
 
 // TagStep is one step of a tag.
