@@ -6,7 +6,7 @@
 // ones, and files of several extents (over 4 GiB). It refuses pure UDF discs,
 // interleaved and compressed files, and says when an image is cut short. Any
 // bytes may be given to it: every loop and every read is bounded. Start at
-// [Open], then [Volume.Lookup].
+// [Open], then [Volume.Lookup]; [Volume.Trees] is for those who change images.
 //
 // Clause numbers are those of ECMA-119, 4th edition; SUSP and RRIP are the
 // System Use Sharing Protocol 1.12 and the Rock Ridge Interchange Protocol 1.12.

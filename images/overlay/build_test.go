@@ -275,3 +275,67 @@ func TestAnIndexOfAnotherImageOrFormatIsRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestADirectoryThatMovesHoldsOnlyWhatChanged(t *testing.T) {
+	b := hybrid(t)
+	var changes []Change
+	for _, name := range []string{"/many/file-077a.bin", "/many/file-077b.bin", "/many/file-077c.bin"} {
+		changes = append(changes, Change{Path: name, Content: []byte("x")})
+	}
+	o := build(t, b, changes...)
+	runs := 0
+	for _, p := range o.patches {
+		if p.data == nil {
+			runs++
+		}
+	}
+	if runs == 0 {
+		t.Error("no sector of the base is shown at a new place")
+	}
+	if held := o.Held(); held > 32<<10 {
+		t.Errorf("%d bytes are held", held)
+	}
+}
+
+func TestABaseThatEndsWithinASectorIsFilledUp(t *testing.T) {
+	b := hybrid(t)
+	f, err := os.OpenFile(b.path, os.O_WRONLY|os.O_APPEND, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.WriteString("trailing bytes"); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	b = openBase(t, b.path, b.tree)
+	o := build(t, b, Change{Path: "/host.yaml", Content: []byte("host")})
+	if o.Size()%sectorSize != 0 {
+		t.Errorf("it has %d bytes", o.Size())
+	}
+	if got := contents(t, writeOut(t, o))["/host.yaml"]; got != "host" {
+		t.Errorf("host.yaml holds %q", got)
+	}
+}
+
+func TestReplacingOneOfTwoHardLinksLeavesTheOther(t *testing.T) {
+	tree := t.TempDir()
+	write(t, tree, "a-linked.yaml", "shared")
+	if err := os.Link(filepath.Join(tree, "a-linked.yaml"), filepath.Join(tree, "b-linked.yaml")); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "x.iso")
+	run(t, "xorriso", "-as", "mkisofs", "--hardlinks", "-R", "-J", "-o", path, tree)
+	b := openBase(t, path, tree)
+	image := writeOut(t, build(t, b, Change{Path: "/b-linked.yaml", Content: []byte("changed")}))
+	for _, options := range [][]string{nil, {"-read_fs", "norock"}} {
+		for name, want := range map[string]string{"/a-linked.yaml": "shared", "/b-linked.yaml": "changed"} {
+			to := filepath.Join(t.TempDir(), "x")
+			run(t, "xorriso", append(options[:len(options):len(options)], "-osirrox", "on", "-indev", image, "-extract", name, to)...)
+			if got, err := os.ReadFile(to); err != nil || string(got) != want {
+				t.Errorf("%v: %s holds %q, want %q, %v", options, name, got, want, err)
+			}
+		}
+	}
+}

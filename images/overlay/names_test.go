@@ -68,32 +68,3 @@ func TestRecordsAreOrderedByNameThenExtension(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
-
-func TestAHostHoldsKilobytes(t *testing.T) {
-	for name, b := range bases(t) {
-		if held := build(t, b, hostChanges()...).Held(); held > 64<<10 {
-			t.Errorf("%s: %d bytes are held", name, held)
-		}
-	}
-}
-
-func TestADirectoryThatMovesHoldsOnlyWhatChanged(t *testing.T) {
-	b := hybrid(t)
-	var changes []Change
-	for _, name := range []string{"/many/file-077a.bin", "/many/file-077b.bin", "/many/file-077c.bin"} {
-		changes = append(changes, Change{Path: name, Content: []byte("x")})
-	}
-	o := build(t, b, changes...)
-	runs := 0
-	for _, p := range o.patches {
-		if p.data == nil {
-			runs++
-		}
-	}
-	if runs == 0 {
-		t.Error("no sector of the base is shown at a new place")
-	}
-	if held := o.Held(); held > 32<<10 {
-		t.Errorf("%d bytes are held", held)
-	}
-}

@@ -5,16 +5,19 @@
 // loader configurations, also inside the FAT image that El Torito boots.
 //
 // What is new lies behind the base, in a tail; in the base itself change only
-// directory records, path tables, the volume size and clusters of an edited
-// configuration. Boot catalogue, boot images, partition tables and the backup
-// GPT, which stays where the base ends, keep every byte: firmware that reads a
-// CD ignores partitions, and on a stick the backup GPT of an image is never at
-// the end anyway. But the tail lies behind every partition, so a system that
-// mounts partition 1 of a stick instead of the medium sees the directories
-// leading out of it. It makes no directories, removes nothing, and refuses what
-// it could change only for some readers: media with a UDF tree, compressed
-// files, files that are boot images. What else a change breaks, such as a
-// checksum inside the image, [Index].Lacks says in words.
+// directory records, path tables, the volume size, and in a FAT image the
+// clusters and the length of an edited configuration. Boot catalogue, loaders,
+// partition tables and the backup GPT, which stays where the base ends, keep
+// every byte: firmware that reads a CD ignores partitions, and on a stick the
+// backup GPT of an image is never at the end anyway.
+//
+// It makes no directories, removes nothing, and refuses what it could change
+// only for some readers: media with a UDF tree, compressed files, files that are
+// boot images. What else a change breaks, such as a checksum inside the image,
+// Lacks of [Index] says in words. Two kinds of reader do not find what is in the
+// tail: a system that mounts partition 1 of a stick instead of the medium, since
+// the tail lies behind every partition; and one that never goes back
+// (libarchive), once a directory was so full that it moved there.
 //
 // Start at [Scan], once for each image, then [Build], once for each host.
 //
