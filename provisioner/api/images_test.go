@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -84,8 +85,13 @@ func TestAFetchTellsHowFarItIs(t *testing.T) {
 
 func TestAFetchThatTheServerLeavesIsNotDone(t *testing.T) {
 	s := newSite(t)
-	s.Shelf.Web, s.Shelf.Hold = map[string]string{"https://mirror/x.iso": "iso"}, make(chan struct{})
-	_, err := s.FetchImage(t.Context(), v1.NewImage{Name: "x", URL: "https://mirror/x.iso"}, func(v1.Work) { s.Halt() })
+	s.Shelf.Web = map[string]string{"https://mirror/x.iso": "iso"}
+	s.Shelf.Hold = func(ctx context.Context) error {
+		s.Halt()
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	_, err := s.FetchImage(t.Context(), v1.NewImage{Name: "x", URL: "https://mirror/x.iso"}, func(v1.Work) {})
 	var away *client.Unreachable
 	if !errors.As(err, &away) {
 		t.Errorf("got %v", err)

@@ -24,9 +24,9 @@ type Shelf struct {
 	tags   map[string]string // digests
 	files  map[string]string
 
-	// Web is what Fetch gets, by URL. Fetch waits for Hold before it is done.
+	// Web is what Fetch gets, by URL. Half-way it calls Hold, if there is one.
 	Web  map[string]string
-	Hold <-chan struct{}
+	Hold func(context.Context) error
 	// Damaged are the names of images that Scrub calls damaged.
 	Damaged []string
 }
@@ -96,10 +96,8 @@ func (s *Shelf) Fetch(ctx context.Context, in v1.NewImage, progress func(done, t
 	}
 	progress(int64(len(text)/2), int64(len(text)))
 	if s.Hold != nil {
-		select {
-		case <-s.Hold:
-		case <-ctx.Done():
-			return v1.Image{}, ctx.Err()
+		if err := s.Hold(ctx); err != nil {
+			return v1.Image{}, err
 		}
 	}
 	return s.Add(ctx, in, -1, strings.NewReader(text))
