@@ -180,7 +180,8 @@ func (c *Catalog) loadTags() error {
 		return fmt.Errorf("%s is damaged; remove it and name the images again with muster image tag", tagFile)
 	}
 	for tag := range c.tags {
-		if _, there := c.images[c.tags.names(tag)]; !there {
+		digest := c.tags.names(tag)
+		if _, there := c.images[digest]; digest != "" && !there {
 			c.tags = c.tags.with(tag, Move{At: c.tags.moved(tag)})
 		}
 	}

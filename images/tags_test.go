@@ -47,8 +47,15 @@ func TestATagMovesAndRemembers(t *testing.T) {
 	if err := c.Untag("ubuntu:current"); err != nil {
 		t.Fatal(err)
 	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c = open(t, dir)
 	if _, err := c.Get("ubuntu:current"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("a tag that was taken away: %v", err)
+	}
+	if steps := c.History(old.Digest); len(steps) != 4 {
+		t.Errorf("the past of a tag that was taken away: %+v", steps)
 	}
 	if err := c.Untag("ubuntu:current"); !errors.Is(err, ErrNotFound) {
 		t.Errorf("taken away twice: %v", err)
@@ -92,7 +99,7 @@ func TestDamagedTagsAreNamedAtOpening(t *testing.T) {
 	if _, err := Open(dir, clock(), Options{}); err == nil || !strings.Contains(err.Error(), "tags.json is damaged") {
 		t.Errorf("got %v", err)
 	}
-	gone := `{"x": [{"digest": "` + strings.Repeat("a", 64) + `", "at": "2026-11-22T12:00:00Z"}]}`
+	gone := `{"none": [], "x": [{"digest": "` + strings.Repeat("a", 64) + `", "at": "2026-11-22T12:00:00Z"}]}`
 	if err := os.WriteFile(filepath.Join(dir, tagFile), []byte(gone), 0o600); err != nil {
 		t.Fatal(err)
 	}
