@@ -55,8 +55,9 @@ type builder struct {
 	index   *Index
 	volume  *iso.Volume
 	trees   []editedTree
-	files   map[string][]byte // to be put, by the path that links lead to
-	order   []string          // of files
+	files   map[string][]byte    // to be put, by the path that links lead to
+	order   []string             // of files
+	fats    map[int64]*fatChange // those whose tables change, by offset
 	patches []patch
 	next    int64 // where the tail ends
 }
@@ -81,7 +82,7 @@ func newBuilder(base io.ReaderAt, x *Index) (*builder, error) {
 	if len(trees) != len(x.Trees) {
 		return nil, errors.New("the image is not the one of the index")
 	}
-	b := &builder{base: base, index: x, volume: v, files: map[string][]byte{}, next: roundUp(x.Size)}
+	b := &builder{base: base, index: x, volume: v, files: map[string][]byte{}, fats: map[int64]*fatChange{}, next: roundUp(x.Size)}
 	for i, t := range trees {
 		if len(x.Trees[i].Dirs) == 0 || x.Trees[i].Dirs[0].Extent != t.Root {
 			return nil, errors.New("the image is not the one of the index")
@@ -172,9 +173,31 @@ func (b *builder) config(config Config, changes []Change) error {
 	case config.FAT == nil:
 		return b.file(config.Path, []byte(text))
 	}
-	patches, err := config.FAT.write([]byte(text))
-	b.patches = append(b.patches, patches...)
-	return err
+	file := *config.FAT
+	if int64(len(text)) > file.capacity() {
+		fat, err := b.fat(file.Image)
+		if err != nil {
+			return err
+		}
+		if file, err = fat.grow(file, int64(len(text))); err != nil {
+			return err
+		}
+	}
+	b.patches = append(b.patches, file.write([]byte(text))...)
+	return nil
+}
+
+// fat opens the FAT image at an offset for changes.
+func (b *builder) fat(offset int64) (*fatChange, error) {
+	if f, ok := b.fats[offset]; ok {
+		return f, nil
+	}
+	f, err := openFAT(b.base, offset, b.index.Size)
+	if err != nil {
+		return nil, err
+	}
+	b.fats[offset] = newFATChange(f)
+	return b.fats[offset], nil
 }
 
 // readConfig reads what a configuration holds by now.
@@ -324,6 +347,13 @@ func (b *builder) finish() (*Overlay, error) {
 		if err := b.move(&b.trees[i]); err != nil {
 			return nil, err
 		}
+	}
+	for _, f := range b.fats { // newOverlay orders patches
+		patches, err := f.patches()
+		if err != nil {
+			return nil, err
+		}
+		b.patches = append(b.patches, patches...)
 	}
 	end := roundUp(b.index.Size)
 	if b.next > end {

@@ -139,6 +139,26 @@ func TestKernelArgumentsChangeInEveryConfiguration(t *testing.T) {
 	}
 }
 
+func TestAConfigurationInFATGrowsBeyondItsCluster(t *testing.T) {
+	b := hybrid(t, "-append_partition", "2", "0xef", efiImage(t, 1440), "-e", "--interval:appended_partition_2:all::", "-no-emul-boot")
+	long := "inst.ks=http://192.0.2.1:8067/" + strings.Repeat("t", 1500)
+	o := build(t, b, Change{Args: []string{long}})
+	boot := b.index.Untouched[len(b.index.Untouched)-1]
+	data := make([]byte, boot.Length)
+	if _, err := o.ReadAt(data, boot.Offset); err != nil {
+		t.Fatal(err)
+	}
+	image := filepath.Join(t.TempDir(), "efi.img")
+	if err := os.WriteFile(image, data, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	want := strings.Replace(grubConfig, "quiet ---", "quiet "+long+" ---", 1)
+	if diff := cmp.Diff(want, run(t, "mtype", "-i", image, "::EFI/debian-installer/grub.cfg")); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	run(t, "fsck.vfat", "-n", image)
+}
+
 // compareFAT has mtools read the boot image out of a host's image.
 func compareFAT(t *testing.T, b *base, o *Overlay) {
 	t.Helper()

@@ -12,9 +12,9 @@ import (
 	"github.com/muster-boot/muster/images/iso"
 )
 
-// FATFile is a file inside a FAT image inside an ISO. It can be changed within
-// the clusters that it has.
+// FATFile is a file inside a FAT image inside an ISO.
 type FATFile struct {
+	Image int64        `json:"image"` // offset of the FAT image
 	Entry int64        `json:"entry"` // offset of its directory entry in the ISO
 	Size  int64        `json:"size"`
 	Runs  []iso.Extent `json:"runs"` // of its clusters, in order, in the ISO
@@ -33,7 +33,10 @@ var errNotFAT = errors.New("not a FAT file system")
 // of Microsoft's FAT specification of 2000, version 1.03.
 type fat struct {
 	r       io.ReaderAt
+	offset  int64
 	table   []byte
+	copies  []int64 // offsets of the table and its copies
+	free    int64   // offset of FAT32's count of free clusters, 0 for none
 	bits    int
 	cluster int64      // bytes
 	data    int64      // offset of cluster 2
@@ -68,7 +71,7 @@ func openFAT(r io.ReaderAt, offset, limit int64) (*fat, error) {
 		return nil, errNotFAT
 	}
 	rootBytes := (entries*32 + sector - 1) / sector * sector
-	f := &fat{r: r, cluster: sector * perCluster, root: iso.Extent{Offset: offset + (reserved+tables*tableSectors)*sector, Length: rootBytes}}
+	f := &fat{r: r, offset: offset, cluster: sector * perCluster, root: iso.Extent{Offset: offset + (reserved+tables*tableSectors)*sector, Length: rootBytes}}
 	f.data = f.root.Offset + rootBytes
 	clusters := (sectors - reserved - tables*tableSectors - rootBytes/sector) / perCluster // page 14
 	if clusters <= 0 || clusters > 1<<28 || f.data+clusters*f.cluster > limit {
@@ -78,6 +81,9 @@ func openFAT(r io.ReaderAt, offset, limit int64) (*fat, error) {
 	switch { // page 14: the count alone decides, except that nobody reads FAT12 with FAT32's fields
 	case is32:
 		f.bits, f.first = 32, uint32(u32(44))
+		if info := u16(48); info > 0 && info < reserved {
+			f.free = offset + info*sector + 488 // page 22
+		}
 	case clusters < 4085:
 		f.bits = 12
 	default:
@@ -86,8 +92,11 @@ func openFAT(r io.ReaderAt, offset, limit int64) (*fat, error) {
 	if (clusters+2)*int64(f.bits) > tableSectors*sector*8 {
 		return nil, errNotFAT
 	}
+	for i := range tables {
+		f.copies = append(f.copies, offset+(reserved+i*tableSectors)*sector)
+	}
 	f.table = make([]byte, tableSectors*sector)
-	return f, readFull(r, f.table, offset+reserved*sector)
+	return f, readFull(r, f.table, f.copies[0])
 }
 
 // next is the cluster after one in its chain (pages 15 to 18).
@@ -202,7 +211,7 @@ func (w *fatWalk) entry(at string, e []byte, offset int64, name string, depth in
 		}
 		return w.dir(name, runs, depth+1)
 	}
-	file := FATFile{Entry: offset, Size: int64(binary.LittleEndian.Uint32(e[28:]))}
+	file := FATFile{Image: w.offset, Entry: offset, Size: int64(binary.LittleEndian.Uint32(e[28:]))}
 	if file.Size == 0 || file.Size > maxConfig {
 		return nil // of no interest
 	}
@@ -270,12 +279,9 @@ func (f *FATFile) read(r io.ReaderAt) ([]byte, error) {
 	return data, readFull(content, data, 0)
 }
 
-// write puts new text in. Shorter text is filled up with newlines, so that the
+// write puts new text in, which the clusters must hold. Shorter text is filled up with newlines, so that the
 // directory entry stays; of longer text the entry's length changes (page 23).
-func (f *FATFile) write(text []byte) ([]patch, error) {
-	if room := f.capacity(); int64(len(text)) > room {
-		return nil, fmt.Errorf("%w: it would have %d bytes, and its clusters in the FAT image hold %d; use fewer or shorter kernel arguments", ErrCannot, len(text), room)
-	}
+func (f *FATFile) write(text []byte) []patch {
 	for int64(len(text)) < f.Size {
 		text = append(text, '\n')
 	}
@@ -291,5 +297,5 @@ func (f *FATFile) write(text []byte) ([]patch, error) {
 		patches = append(patches, patch{at: run.Offset, data: text[:n:n]})
 		text = text[n:]
 	}
-	return patches, nil
+	return patches
 }

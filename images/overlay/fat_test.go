@@ -77,9 +77,9 @@ func TestFilesInFATReadAsMtoolsReadsThem(t *testing.T) {
 	}
 }
 
-func TestAFileInFATIsChangedWithinItsClusters(t *testing.T) {
+func TestAFileInFATShrinksAndGrows(t *testing.T) {
 	for name, path := range fatImages(t) {
-		for _, size := range []int{1, 1000, 13_600, 13_656} {
+		for _, size := range []int{1, 1000, 13_600, 13_656, 20_000} {
 			t.Run(fmt.Sprint(name, " ", size), func(t *testing.T) {
 				f, data := openFATFile(t, path)
 				const file = "/EFI/A Long Name of a Configuration.cfg"
@@ -89,8 +89,13 @@ func TestAFileInFATIsChangedWithinItsClusters(t *testing.T) {
 					if !strings.Contains(name, "Long") {
 						return nil
 					}
-					patches, err := file.write(bytes.Clone(text))
-					for _, p := range patches {
+					change := newFATChange(f)
+					file, err := change.grow(file, int64(size))
+					if err != nil {
+						return err
+					}
+					patches, err := change.patches()
+					for _, p := range append(patches, file.write(bytes.Clone(text))...) {
 						copy(changed[p.at:], p.data)
 					}
 					return err
@@ -114,13 +119,13 @@ func TestAFileInFATIsChangedWithinItsClusters(t *testing.T) {
 	}
 }
 
-func TestTextThatItsClustersCannotHoldIsRefused(t *testing.T) {
+func TestAFullFATImageIsSaid(t *testing.T) {
 	f, _ := openFATFile(t, efiImage(t, 1440))
 	err := f.walk(func(name string, file FATFile) error {
-		_, err := file.write(make([]byte, file.capacity()+1))
+		_, err := newFATChange(f).grow(file, 2<<20)
 		return err
 	})
-	if !errors.Is(err, ErrCannot) || !strings.Contains(err.Error(), "use fewer or shorter kernel arguments") {
+	if !errors.Is(err, ErrCannot) || !strings.Contains(err.Error(), "the FAT image is full") {
 		t.Errorf("got %v", err)
 	}
 }
@@ -204,6 +209,9 @@ func FuzzFAT(f *testing.F) {
 				if run.Offset < 0 || run.Length <= 0 || run.Offset+run.Length > int64(len(data)) {
 					t.Errorf("%s lies outside", name)
 				}
+			}
+			if more, err := newFATChange(v).grow(file, file.capacity()+5000); err == nil && more.capacity() < file.capacity()+5000 {
+				t.Errorf("%s did not grow", name)
 			}
 			if text, err := file.read(r); err == nil && int64(len(text)) != file.Size {
 				t.Errorf("%s has %d bytes, want %d", name, len(text), file.Size)

@@ -6,10 +6,11 @@
 //
 // What is new lies behind the base, in a tail; in the base itself change only
 // directory records, path tables, the volume size, and in a FAT image the
-// clusters and the length of an edited configuration. Boot catalogue, loaders,
-// partition tables and the backup GPT, which stays where the base ends, keep
-// every byte: firmware that reads a CD ignores partitions, and on a stick the
-// backup GPT of an image is never at the end anyway.
+// clusters and the length of an edited configuration, and the table only if it
+// needs more clusters. Boot catalogue, loaders, partition tables and the backup
+// GPT, which stays where the base ends, keep every byte: firmware that reads a
+// CD ignores partitions, and on a stick the backup GPT of an image is never at
+// the end anyway.
 //
 // It makes no directories, removes nothing, and refuses what it could change
 // only for some readers: media with a UDF tree, compressed files, files that are
