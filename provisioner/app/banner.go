@@ -13,7 +13,7 @@ import (
 // where, and to whom it will not answer.
 func sayWhatIsServed(out io.Writer, cfg config.Config, nets []network, reasons []string) {
 	for _, n := range nets {
-		fmt.Fprintf(out, "muster: %s %s: %s, boot files at %s; %s\n", n.Interface, n.address, dhcpWords(n), n.base, unknownWords(n))
+		fmt.Fprintf(out, "muster: %s %s: %s\n", n.Interface, n.address, networkWords(n))
 	}
 	fmt.Fprintf(out, "muster: people at %s (only its owner can open it); data in %s\n", cfg.Socket, cfg.Data)
 	for _, r := range reasons {
@@ -21,11 +21,13 @@ func sayWhatIsServed(out io.Writer, cfg config.Config, nets []network, reasons [
 	}
 }
 
-func dhcpWords(n network) string {
+// networkWords is what hosts get on a network. Boot files are for hosts with a
+// lease of ours, so without DHCP there is nobody who gets any.
+func networkWords(n network) string {
 	if n.DHCP == config.DHCPOff {
-		return "no DHCP, no TFTP"
+		return fmt.Sprintf("no DHCP, no TFTP; nothing is served there yet but scout and call-home routes at %s", n.base)
 	}
-	return fmt.Sprintf("DHCP with %s-%s, TFTP", n.Pool.From, n.Pool.To)
+	return fmt.Sprintf("DHCP with %s-%s, TFTP, boot files at %s; %s", n.Pool.From, n.Pool.To, n.base, unknownWords(n))
 }
 
 func unknownWords(n network) string {
