@@ -128,6 +128,11 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 		return err
 	}
 	g, ctx := errgroup.WithContext(ctx)
+	serving := make(chan struct{})
+	g.Go(func() error {
+		_ = waitFor(ctx, serving) // where it never comes, Run only takes the socket away again
+		return control.Run(ctx)
+	})
 	g.Go(func() error { return mirror.Run(ctx) })
 	if err := waitFor(ctx, mirror.Ready()); err != nil {
 		return g.Wait()
@@ -144,7 +149,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	if err := p.wait(ctx); err != nil {
 		return g.Wait()
 	}
-	g.Go(func() error { return control.Run(ctx) })
+	close(serving)
 	sayWhatIsServed(o.Out, cfg, nets, b.reasons())
 	return g.Wait()
 }

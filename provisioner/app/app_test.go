@@ -1,0 +1,85 @@
+package app
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/muster-boot/muster/provisioner/api/client"
+	"github.com/muster-boot/muster/provisioner/config"
+)
+
+// loopback serves boot files on 127.0.0.1 and gives no addresses.
+func loopback(t *testing.T, port uint16) config.Config {
+	t.Helper()
+	dir := t.TempDir()
+	return config.Config{
+		Data: filepath.Join(dir, "data"), Socket: filepath.Join(dir, "m.sock"), BootPort: port,
+		Deadlines: config.Deadlines{Discover: time.Hour, Verify: time.Hour, Install: time.Hour, Register: time.Hour},
+		Networks:  []config.Network{{Interface: "lo", DHCP: config.DHCPOff, Unknown: config.UnknownSilent}},
+	}
+}
+
+func TestAServerThatCannotStartLeavesNothingBehind(t *testing.T) {
+	taken, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	cfg := loopback(t, uint16(taken.Addr().(*net.TCPAddr).Port))
+	err = Run(t.Context(), cfg, Options{})
+	if err == nil || !strings.Contains(err.Error(), "serve boot files on") {
+		t.Fatalf("started on a taken port: %v", err)
+	}
+	if _, err := os.Lstat(cfg.Socket); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the control socket is still there: %v", err)
+	}
+}
+
+func TestAStartedServerSaysWhatItServesAndStopsWhenAsked(t *testing.T) {
+	cfg := loopback(t, 0)
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	reads, writes := io.Pipe()
+	ended := make(chan error, 1)
+	go func() {
+		err := Run(ctx, cfg, Options{Version: "v0-test", Out: writes})
+		_ = writes.Close()
+		ended <- err
+	}()
+	var said []string
+	for lines := bufio.NewScanner(reads); lines.Scan(); {
+		said = append(said, lines.Text())
+		if strings.Contains(lines.Text(), "discovery ramdisk") { // its last
+			break
+		}
+	}
+	c, err := client.New(cfg.Socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Health(t.Context()); err != nil {
+		t.Errorf("it said that it serves and does not: %v", err)
+	}
+	stop()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	for _, want := range []string{"nothing is served there yet but scout and call-home routes", "only its owner can open it"} {
+		if !slices.ContainsFunc(said, func(line string) bool { return strings.Contains(line, want) }) {
+			t.Errorf("%q was not said:\n%s", want, strings.Join(said, "\n"))
+		}
+	}
+	if strings.Contains(strings.Join(said, "\n"), "boot files at") {
+		t.Errorf("boot files are promised to hosts without a lease:\n%s", strings.Join(said, "\n"))
+	}
+}
