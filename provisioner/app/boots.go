@@ -30,8 +30,8 @@ type boots struct {
 	networks map[string]network // by interface
 }
 
-// scout is the discovery ramdisk for h.
-func (b *boots) scout(h provisioner.Host) (inventory.Netboot, error) {
+// scout is the discovery ramdisk for h, which reaches the boot plane at root.
+func (b *boots) scout(h provisioner.Host, root string) (inventory.Netboot, error) {
 	image, ok := b.catalog.Newest(scoutFamily)
 	if !ok {
 		return inventory.Netboot{}, errors.New(noRamdisk)
@@ -39,32 +39,35 @@ func (b *boots) scout(h provisioner.Host) (inventory.Netboot, error) {
 	if h.Status.Key == "" {
 		return inventory.Netboot{}, fmt.Errorf("host %s is %s and needs no scout", h.ID, h.Status.Phase)
 	}
-	root, err := b.root(h)
-	if err != nil {
-		return inventory.Netboot{}, err
-	}
 	return netboot(image, recipe.Values{
-		Files:  root + filePrefix + string(h.Status.Attempt.ID) + "/" + image.Digest,
+		Files:  filesURL(root, h, image),
 		Server: root, Token: h.Status.Key.Reveal(), Host: string(h.ID),
 	})
 }
 
 const noRamdisk = "there is no discovery ramdisk, so no host can be looked at; make one with: muster ramdisk build --kernel linux-image-....deb --scout FILE"
 
-// Netboot implements [engine.Installer].
-func (b *boots) Netboot(_ context.Context, h provisioner.Host) (inventory.Netboot, error) {
+// installer is the installer of h's image; h reaches the boot plane at root.
+func (b *boots) installer(h provisioner.Host, root string) (inventory.Netboot, error) {
 	image, err := b.catalog.Get(h.Intent.Image)
 	if err != nil {
 		return inventory.Netboot{}, fmt.Errorf("the image of order %s: %w", h.Intent.Order, err)
 	}
-	root, err := b.root(h)
-	if err != nil {
-		return inventory.Netboot{}, err
-	}
 	return netboot(image, recipe.Values{
-		Files:  root + filePrefix + string(h.Status.Attempt.ID) + "/" + image.Digest,
-		Config: b.Base(h) + "/config",
+		Files:  filesURL(root, h, image),
+		Config: attemptURL(root, h) + "/config",
 	})
+}
+
+// filesURL is where h's present attempt finds the files of an image.
+func filesURL(root string, h provisioner.Host, image images.Image) string {
+	return root + filePrefix + string(h.Status.Attempt.ID) + "/" + image.Digest
+}
+
+// attemptURL is below which the routes of h's present attempt lie.
+func attemptURL(root string, h provisioner.Host) string {
+	a := h.Status.Attempt
+	return root + api.AttemptRoot + "/" + string(a.ID) + "/" + a.Token.Reveal()
 }
 
 func netboot(image images.Image, v recipe.Values) (inventory.Netboot, error) {
@@ -79,9 +82,22 @@ func netboot(image images.Image, v recipe.Values) (inventory.Netboot, error) {
 	return inventory.Netboot{Kernel: n.Kernel, Initrds: n.Initrds, Cmdline: n.Cmdline}, nil
 }
 
+// Netboot implements [engine.Installer].
+func (b *boots) Netboot(_ context.Context, h provisioner.Host) (inventory.Netboot, error) {
+	root, err := b.root(h)
+	if err != nil {
+		return inventory.Netboot{}, err
+	}
+	return b.installer(h, root)
+}
+
 // UserData implements [engine.Installer].
 func (b *boots) UserData(_ context.Context, h provisioner.Host, carry map[string]any) ([]byte, error) {
-	base := b.Base(h)
+	root, err := b.root(h)
+	if err != nil {
+		return nil, err
+	}
+	base := attemptURL(root, h)
 	return recipe.UserData(recipe.Host{
 		Name:          hostName(h),
 		Disk:          strings.TrimPrefix(h.Status.Attempt.Disk, "/dev/disk/by-id/"),
@@ -102,27 +118,33 @@ func hostName(h provisioner.Host) string {
 	return string(h.ID)
 }
 
-// Base implements [engine.Installer].
+// Base implements [engine.Installer]. It is empty where UserData, which carries
+// what is made of it, says why there is none.
 func (b *boots) Base(h provisioner.Host) string {
 	root, err := b.root(h)
 	if err != nil {
 		return ""
 	}
-	a := h.Status.Attempt
-	return root + api.AttemptRoot + "/" + string(a.ID) + "/" + a.Token.Reveal()
+	return attemptURL(root, h)
 }
 
 // root is the boot plane as h reaches it: our address on the network where it
-// was seen last.
+// was seen last. Whoever serves a request of h's knows its network better.
 func (b *boots) root(h provisioner.Host) (string, error) {
 	if h.Facts.Sighting == nil {
-		return "", fmt.Errorf("host %s was not seen on any network", h.ID)
+		return "", operator("host %s was not seen on any network: boot it from the network", h.ID)
 	}
 	n, ok := b.networks[h.Facts.Sighting.Network]
 	if !ok {
-		return "", fmt.Errorf("host %s was last seen on %s, which is not configured any more", h.ID, h.Facts.Sighting.Network)
+		return "", operator("host %s was last seen on %s, which muster no longer serves: add that network to the configuration, or boot the host on another",
+			h.ID, h.Facts.Sighting.Network)
 	}
 	return n.base, nil
+}
+
+// operator is a fault that a person must mend.
+func operator(format string, args ...any) error {
+	return &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf(format, args...)}
 }
 
 // ScoutVersion implements [engine.Installer].

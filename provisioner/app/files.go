@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"net/http"
 	"path"
@@ -13,15 +14,20 @@ import (
 	"github.com/muster-boot/muster/images/recipe"
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/engine"
+	"github.com/muster-boot/muster/provisioner/store"
+	"github.com/muster-boot/muster/pxe/httpboot"
 )
 
 // files serves the files of images straight out of the catalog, below
-// filePrefix. That a host fetched its kernel or root is evidence of the stage
-// before, and is noted for its attempt.
+// filePrefix: to hosts that the Decider serves, and only what an attempt of a
+// host boots. That a host fetched its own kernel or root is evidence of the
+// stage before, and is noted for its attempt.
 type files struct {
-	boots  *boots
-	engine *engine.Engine
-	log    zerolog.Logger
+	boots   *boots
+	decider *decider
+	mirror  *store.Mirror
+	engine  *engine.Engine
+	log     zerolog.Logger
 }
 
 // ServeHTTP implements [http.Handler].
@@ -29,6 +35,11 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	attempt, rest, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, filePrefix), "/")
 	digest, name, ok := strings.Cut(rest, "/")
 	if !ok || (r.Method != http.MethodGet && r.Method != http.MethodHead) {
+		http.NotFound(w, r)
+		return
+	}
+	h, ok := f.bootsFrom(r.Context(), provisioner.AttemptID(attempt), digest)
+	if !ok {
 		http.NotFound(w, r)
 		return
 	}
@@ -44,15 +55,43 @@ func (f *files) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer content.Close()
-	if r.Method == http.MethodGet {
+	if r.Method == http.MethodGet && f.asks(r, h) {
 		f.note(r, provisioner.AttemptID(attempt), digest, name)
 	}
 	w.Header().Set("Content-Type", "application/octet-stream")
 	http.ServeContent(w, r, path.Base(name), content.ModTime, content)
 }
 
-// note records what was fetched. An old attempt may still read its files; it
-// only counts no more.
+// bootsFrom finds the host whose attempt, present or last, this is, and says
+// whether it boots from that image.
+func (f *files) bootsFrom(ctx context.Context, attempt provisioner.AttemptID, digest string) (provisioner.Host, bool) {
+	h, ok := f.mirror.ByAttempt(attempt)
+	if !ok && f.mirror.Sync(ctx) == nil { // it may be moments old
+		h, ok = f.mirror.ByAttempt(attempt)
+	}
+	if !ok {
+		return h, false
+	}
+	if ramdisk, ok := f.boots.catalog.Newest(scoutFamily); ok && ramdisk.Digest == digest {
+		return h, true
+	}
+	image, err := f.boots.catalog.Get(h.Intent.Image)
+	return h, err == nil && image.Digest == digest
+}
+
+// asks tells whether the request comes from h itself: whoever reads another
+// host's files is no evidence of what that host does.
+func (f *files) asks(r *http.Request, h provisioner.Host) bool {
+	c, _, ok := httpboot.Asker(r.Context())
+	if !ok {
+		return false
+	}
+	asking, known := f.decider.find(c)
+	return known && asking.ID == h.ID
+}
+
+// note records what was fetched. An attempt that ended meanwhile may still read
+// its files; it only counts no more.
 func (f *files) note(r *http.Request, attempt provisioner.AttemptID, digest, name string) {
 	stage := f.stage(digest, name)
 	if stage == "" {

@@ -52,14 +52,7 @@ func newPlane(cfg config.Config, nets []network, in planeParts) *plane {
 	}
 	d := &decider{hosts: in.mirror, unknown: unknown}
 	seen := newSightings(in.engine, unknown, in.log)
-	boot := api.NewBootPlane(in.engine, in.mirror, in.log)
-	mounts := []httpboot.Mount{
-		{Prefix: scriptPrefix, Ask: true, Handler: &scripts{
-			decider: d, engine: in.engine, boots: in.boots, networks: byInterface(nets), log: in.log}},
-		{Prefix: filePrefix, Handler: &files{boots: in.boots, engine: in.engine, log: in.log}},
-		{Prefix: api.ScoutRoot, Handler: boot},
-		{Prefix: api.AttemptRoot, Handler: boot},
-	}
+	mounts := in.mounts(d, nets)
 	p := &plane{sightings: seen}
 	full := dhcpNetworks(nets, cfg.BootPort)
 	if len(full) > 0 {
@@ -73,6 +66,21 @@ func newPlane(cfg config.Config, nets []network, in planeParts) *plane {
 		p.advertiser = routeradv.New(advertised, d, in.log, routeradv.Options{})
 	}
 	return p
+}
+
+// mounts is everything that hosts reach over HTTP beside the loaders. Scripts
+// and files are for hosts that the Decider serves; scouts, installers and
+// installed systems show a token instead.
+func (in planeParts) mounts(d *decider, nets []network) []httpboot.Mount {
+	boot := api.NewBootPlane(in.engine, in.mirror, in.log)
+	return []httpboot.Mount{
+		{Prefix: scriptPrefix, Ask: true, Handler: &scripts{
+			decider: d, engine: in.engine, mirror: in.mirror, boots: in.boots, networks: byInterface(nets), log: in.log}},
+		{Prefix: filePrefix, Ask: true, Handler: &files{
+			boots: in.boots, decider: d, mirror: in.mirror, engine: in.engine, log: in.log}},
+		{Prefix: api.ScoutRoot, Handler: boot},
+		{Prefix: api.AttemptRoot, Handler: boot},
+	}
 }
 
 func (p *plane) run(ctx context.Context, g *errgroup.Group) {

@@ -12,6 +12,8 @@ import (
 	"github.com/muster-boot/muster/provisioner/config"
 	"github.com/muster-boot/muster/provisioner/engine"
 	"github.com/muster-boot/muster/provisioner/lifecycle"
+	"github.com/muster-boot/muster/provisioner/store"
+	"github.com/muster-boot/muster/pxe"
 	"github.com/muster-boot/muster/pxe/httpboot"
 	"github.com/muster-boot/muster/pxe/ipxe"
 )
@@ -24,6 +26,7 @@ const askAgain = 10 * time.Second
 type scripts struct {
 	decider  *decider
 	engine   *engine.Engine
+	mirror   *store.Mirror
 	boots    *boots
 	networks map[string]network // by interface
 	log      zerolog.Logger
@@ -38,10 +41,7 @@ func (s *scripts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	h, err := s.engine.See(r.Context(), engine.Seen{
-		MAC: c.MAC.String(), Network: c.Network, Address: text(c.Address), Netboot: true,
-		Discover: n.Unknown == config.UnknownDiscover,
-	})
+	h, err := s.see(r.Context(), c, n)
 	body := ""
 	if err == nil {
 		body, err = s.offer(r.Context(), h, n)
@@ -53,6 +53,19 @@ func (s *scripts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	httpboot.Bytes(w, r, "text/plain; charset=utf-8", []byte(body))
 }
 
+// see has the host move to what it boots now. Its attempt may be a new one: it
+// is handed out when those who are asked for it next know it.
+func (s *scripts) see(ctx context.Context, c pxe.Client, n network) (provisioner.Host, error) {
+	h, err := s.engine.See(ctx, engine.Seen{
+		MAC: c.MAC.String(), Network: c.Network, Address: text(c.Address), Netboot: true,
+		Discover: n.Unknown == config.UnknownDiscover,
+	})
+	if err != nil {
+		return h, err
+	}
+	return h, s.mirror.Sync(ctx)
+}
+
 // waitScript says on the host's console what is wrong, and asks again.
 func waitScript(why error, again string) string {
 	body, err := ipxe.Wait("muster: "+why.Error(), askAgain, again)
@@ -62,17 +75,18 @@ func waitScript(why error, again string) string {
 	return body
 }
 
-// offer is what h boots now.
+// offer is what h boots now. All URLs are of the network that it asks on,
+// whatever was seen of it elsewhere meanwhile.
 func (s *scripts) offer(ctx context.Context, h provisioner.Host, n network) (string, error) {
 	switch s.decider.offer(h, true, n.Interface) {
 	case provisioner.BootDiscover:
-		boot, err := s.boots.scout(h)
+		boot, err := s.boots.scout(h, n.base)
 		if err != nil {
 			return "", err
 		}
 		return s.netboot(ctx, h, "muster: "+h.Status.Why, boot)
 	case provisioner.BootInstall:
-		boot, err := s.boots.Netboot(ctx, h)
+		boot, err := s.boots.installer(h, n.base)
 		if err != nil {
 			return "", err
 		}
