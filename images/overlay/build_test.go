@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -356,6 +357,33 @@ func TestReplacingOneOfTwoHardLinksLeavesTheOther(t *testing.T) {
 			if got, err := os.ReadFile(to); err != nil || string(got) != want {
 				t.Errorf("%v: %s holds %q, want %q, %v", options, name, got, want, err)
 			}
+		}
+	}
+}
+
+func TestNamesInContinuationAreasStay(t *testing.T) {
+	tree := t.TempDir()
+	for i := range 12 { // each too long for its record (SUSP §5.1)
+		write(t, tree, fmt.Sprintf("d/%d%s", i, strings.Repeat("n", 230)), "x")
+		write(t, tree, fmt.Sprintf("%d%s", i, strings.Repeat("m", 230)), "x")
+	}
+	for _, tool := range [][]string{{"xorriso", "-as", "mkisofs", "-R"}, {"genisoimage", "-quiet", "-R"}} {
+		path := filepath.Join(t.TempDir(), "x.iso")
+		run(t, tool[0], append(tool[1:], "-o", path, tree)...)
+		b := openBase(t, path, tree)
+		want := contents(t, path)
+		if len(want) != 25 {
+			t.Errorf("%s made %d files", tool[0], len(want))
+		}
+		var changes []Change
+		for i := range 20 {
+			for _, dir := range []string{"/", "/d/"} {
+				name := fmt.Sprintf("%snew-%d.yaml", dir, i)
+				changes, want[name] = append(changes, Change{Path: name, Content: []byte("new")}), "new"
+			}
+		}
+		if diff := cmp.Diff(want, contents(t, writeOut(t, build(t, b, changes...)))); diff != "" {
+			t.Errorf("%s (-want +got):\n%.2000s", tool[0], diff)
 		}
 	}
 }
