@@ -1,0 +1,179 @@
+// Package handofftest holds what every hand-off driver must do, as tests that a
+// driver's own test runs.
+//
+// It knows no driver and no place where agents register: how a registration
+// comes about is the [Subject]'s to say. What only one driver does is that
+// driver's own test. Start at [Run].
+package handofftest
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/handoff"
+)
+
+// Agent is who registers, as the place where it does so sees it.
+type Agent struct {
+	Attempt      provisioner.AttemptID // whose token it brings
+	Serial, UUID string                // of the machine it runs on
+}
+
+// Subject is a driver under test.
+type Subject struct {
+	Driver handoff.Driver
+	// Register has an agent register: outside, or as a fact of h, wherever the
+	// driver looks for its proof.
+	Register func(h *provisioner.Host, a Agent)
+}
+
+// The host of the tests: verified with these, installed by this attempt.
+const (
+	base    = "http://192.0.2.1:8067/a/a-2/tok3n"
+	attempt = provisioner.AttemptID("a-2")
+	old     = provisioner.AttemptID("a-1")
+	token   = "tok3n"
+	serial  = "SN-0001"
+	uuid    = "00112233-4455-6677-8899-aabbccddeeff"
+	swapped = "33221100-5544-7766-8899-aabbccddeeff" // the same, its first three fields in the other byte order
+)
+
+// maxAgain is how long a driver may leave a host that waits for it.
+const maxAgain = 10 * time.Minute
+
+func installed(driver string) provisioner.Host {
+	h := provisioner.Host{ID: "h-1", Intent: provisioner.Intent{Order: "o1", Handoff: driver, Started: true}}
+	h.Status = provisioner.Status{
+		Phase: provisioner.Installed, Why: "The installed system called home.",
+		Attempt: provisioner.Attempt{ID: attempt, Phase: provisioner.Installing, Token: token},
+	}
+	report := inventory.Report{Witness: inventory.Scout, System: inventory.System{Serial: serial, UUID: uuid}}
+	h.Facts.Report = &provisioner.Report{Attempt: old, Report: report}
+	h.Facts.Booted = &provisioner.CallHome{Attempt: attempt, Address: "192.0.2.50"}
+	return h
+}
+
+// Run holds the driver of a subject to the contract. fresh returns a subject
+// with which nobody has registered; it is called once a test.
+func Run(t *testing.T, fresh func(t *testing.T) Subject) {
+	t.Run("Prepare gives the same again and changes nothing", func(t *testing.T) { prepare(t, fresh(t)) })
+	for _, c := range []struct {
+		name   string
+		agents []Agent
+		want   string // receipt, again, or a word of what a person is asked
+	}{
+		{"nobody registered", nil, "again"},
+		{"the agent registered", []Agent{{attempt, serial, uuid}}, "receipt"},
+		{"the agent registered twice", []Agent{{attempt, serial, uuid}, {attempt, serial, uuid}}, "receipt"},
+		{"the serial in other letters", []Agent{{attempt, strings.ToLower(serial), uuid}}, "receipt"},
+		{"the UUID in the other byte order", []Agent{{attempt, serial, swapped}}, "receipt"},
+		{"the agent of an old attempt", []Agent{{old, serial, uuid}}, "again"},
+		{"an old agent, then the present one", []Agent{{old, serial, uuid}, {attempt, serial, uuid}}, "receipt"},
+		{"a machine with another serial", []Agent{{attempt, "SN-0002", uuid}}, "SN-0002"},
+		{"a machine with another UUID", []Agent{{attempt, serial, "ffeeddcc-bbaa-9988-7766-554433221100"}}, "ffeeddcc"},
+	} {
+		t.Run(c.name, func(t *testing.T) { confirm(t, fresh(t), c.agents, c.want) })
+	}
+}
+
+func prepare(t *testing.T, s Subject) {
+	h := installed(s.Driver.Name())
+	h.Status.Phase = provisioner.Installing
+	before := text(t, h)
+	first, err := s.Driver.Prepare(t.Context(), h, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := s.Driver.Prepare(t.Context(), h, base)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(first, second); diff != "" {
+		t.Errorf("asked twice (-first +second):\n%s", diff)
+	}
+	if diff := cmp.Diff(before, text(t, h)); diff != "" {
+		t.Errorf("the host was changed (-before +after):\n%s", diff)
+	}
+}
+
+// confirm asks three times: the answer is that of the facts, not of the asking.
+func confirm(t *testing.T, s Subject, agents []Agent, want string) {
+	h := installed(s.Driver.Name())
+	for _, a := range agents {
+		s.Register(&h, a)
+	}
+	before := text(t, h)
+	first, err := s.Driver.Confirm(t.Context(), h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check(t, s.Driver.Name(), first, want)
+	for range 2 {
+		again, err := s.Driver.Confirm(t.Context(), h)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(first, again); diff != "" {
+			t.Errorf("asked again (-first +again):\n%s", diff)
+		}
+	}
+	if diff := cmp.Diff(before, text(t, h)); diff != "" {
+		t.Errorf("the host was changed (-before +after):\n%s", diff)
+	}
+}
+
+func check(t *testing.T, driver string, got handoff.Result, want string) {
+	t.Helper()
+	if n := count(got.Receipt != nil, got.Again != 0, got.Ask != ""); n != 1 {
+		t.Fatalf("%d of Receipt, Again and Ask are set: %+v", n, got)
+	}
+	switch want {
+	case "receipt":
+		if got.Receipt == nil {
+			t.Fatalf("no receipt: %+v", got)
+		}
+		checkReceipt(t, driver, *got.Receipt)
+	case "again":
+		if got.Again <= 0 || got.Again > maxAgain {
+			t.Errorf("looks again after %s: %+v", got.Again, got)
+		}
+	default:
+		if !strings.Contains(got.Ask, want) || !strings.HasSuffix(got.Ask, ".") {
+			t.Errorf("asks a person %q, want a sentence with %q", got.Ask, want)
+		}
+	}
+}
+
+func checkReceipt(t *testing.T, driver string, r provisioner.Receipt) {
+	t.Helper()
+	if r.Attempt != attempt || r.Driver != driver || r.ID == "" || r.At.IsZero() || r.Proof == "" {
+		t.Errorf("the receipt lacks something: %+v", r)
+	}
+	if strings.Contains(r.ID+r.Proof, token) {
+		t.Errorf("the receipt tells the token: %+v", r)
+	}
+}
+
+func count(all ...bool) (n int) {
+	for _, is := range all {
+		if is {
+			n++
+		}
+	}
+	return n
+}
+
+func text(t *testing.T, h provisioner.Host) string {
+	t.Helper()
+	data, err := json.Marshal(h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
