@@ -154,11 +154,14 @@ const (
 	StageWritten = "written" // the installer is done; the next boot is from the disk
 )
 
-// Write records that an attempt began to write to a disk.
+// Write records that an attempt began to write to a disk. While nothing of it
+// has run, what is on the disk is a half-done work of ours; once its system
+// called home the disk is somebody's.
 type Write struct {
 	Attempt AttemptID `json:"attempt"`
 	Serial  string    `json:"serial"` // of the disk
 	At      time.Time `json:"at"`
+	InUse   bool      `json:"in_use,omitempty"` // its system called home
 }
 
 // CallHome is a call of the installed system.
@@ -215,9 +218,10 @@ type Status struct {
 	Deadline time.Time         `json:"deadline,omitzero"`  // zero: waits for a person
 	Attempt  Attempt           `json:"attempt"`            // the current one, or the last
 	Key      Secret            `json:"key,omitempty"`      // the scout's token of this run; empty outside a run
-	Tries    int               `json:"tries,omitempty"`    // install attempts since a person last spoke
+	Tries    int               `json:"tries,omitempty"`    // attempts that failed since a person last spoke
 	Findings []profile.Finding `json:"findings,omitempty"` // of the last verdict
 	Erase    bool              `json:"erase,omitempty"`    // reinstall was granted; spent by the next install attempt
+	Before   Phase             `json:"before,omitempty"`   // while quarantined: the phase it came from
 	Handled  Requests          `json:"handled"`
 }
 

@@ -33,16 +33,13 @@ func (d *decider) Decide(_ context.Context, c pxe.Client) (pxe.Answer, error) {
 	return pxe.Answer{Serve: true, Script: scriptPath(c.MAC), Name: h.Intent.Row.Name}, nil
 }
 
-// offer is what the host may boot; a host in no order is answered as the
-// network that it asks on says, not the one it was seen on before.
+// offer is what the host may boot on a network. One that nobody has seen before
+// is as one that was seen and matches nothing.
 func (d *decider) offer(h provisioner.Host, known bool, network string) provisioner.Boot {
-	if !known || h.Status.Phase == provisioner.Unknown {
-		if d.unknown[network] == config.UnknownDiscover {
-			return provisioner.BootDiscover
-		}
-		return provisioner.BootSilence
+	if !known {
+		h = provisioner.Host{Status: provisioner.Status{Phase: provisioner.Unknown}}
 	}
-	return lifecycle.BootFor(h)
+	return lifecycle.BootFor(h, d.unknown[network] == config.UnknownDiscover)
 }
 
 func (d *decider) find(c pxe.Client) (provisioner.Host, bool) {
@@ -50,7 +47,8 @@ func (d *decider) find(c pxe.Client) (provisioner.Host, bool) {
 		return h, true
 	}
 	if uuid := uuidText(c.UUID); uuid != "" {
-		return d.hosts.ByUUID(uuid)
+		h, ok := d.hosts.ByUUID(uuid)
+		return h, ok && lifecycle.ListsUUID(h, uuid)
 	}
 	return provisioner.Host{}, false
 }

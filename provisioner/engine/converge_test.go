@@ -51,6 +51,7 @@ type program struct {
 	s       *site
 	w       *wire
 	id      provisioner.HostID
+	seen    bool                  // its firmware asked for an address
 	attempt provisioner.AttemptID // once told to install
 	calls   []func(provisioner.AttemptID) error
 }
@@ -142,7 +143,7 @@ func TestHistoriesWithFactsLostDoubledAndReorderedConverge(t *testing.T) {
 			s.list(t, hostID, provisioner.Row{Serial: "SN-1", MACs: []string{mac1}})
 			history(t, s, seed)
 			h := s.host(t, hostID)
-			if h.Status.Phase != provisioner.Registered || h.Status.Tries != 1 {
+			if h.Status.Phase != provisioner.Registered || h.Status.Tries != 0 {
 				t.Errorf("ends %s after %d tries: %s", h.Status.Phase, h.Status.Tries, h.Status.Why)
 			}
 			moves := map[provisioner.Phase]int{}
@@ -151,9 +152,11 @@ func TestHistoriesWithFactsLostDoubledAndReorderedConverge(t *testing.T) {
 					moves[e.Phase]++
 				}
 			}
-			for phase, n := range moves {
-				if n != 1 {
-					t.Errorf("moved %d times to %s", n, phase)
+			// A late sighting is a host that boots again, so it may be looked at
+			// twice; it is installed once.
+			for _, phase := range []provisioner.Phase{provisioner.Installing, provisioner.Installed, provisioner.Registered} {
+				if moves[phase] != 1 {
+					t.Errorf("moved %d times to %s", moves[phase], phase)
 				}
 			}
 		})

@@ -58,8 +58,9 @@ const (
 	patrol    = time.Minute // every host is looked at this often, whatever events said
 )
 
-// Engine is the reconciler. Its methods are safe for concurrent use; they
-// answer with a Retry fault until Run holds the lease.
+// Engine is the reconciler. Its methods are safe for concurrent use. Facts are
+// taken at any time; hosts move only while Run holds the lease, until then what
+// needs a move answers with a Retry fault.
 type Engine struct {
 	Options
 	drivers map[string]handoff.Driver
@@ -76,7 +77,7 @@ func New(o Options) *Engine {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	e := &Engine{Options: o, drivers: map[string]handoff.Driver{}, queue: newQueue()}
+	e := &Engine{Options: o, drivers: map[string]handoff.Driver{}, queue: newQueue(o.Now)}
 	for _, d := range o.Drivers {
 		e.drivers[d.Name()] = d
 	}
@@ -130,6 +131,9 @@ func (e *Engine) release(l *store.Lease) {
 	}
 }
 
+// keepLease renews the lease and ends when another server has it. Any other
+// failure, such as a full disk, is said and tried again: commits are fenced, so
+// going on can do no harm, and stopping would take the boot plane down.
 func (e *Engine) keepLease(ctx context.Context, l *store.Lease) error {
 	t := time.NewTicker(leaseTTL / 3)
 	defer t.Stop()
@@ -138,8 +142,12 @@ func (e *Engine) keepLease(ctx context.Context, l *store.Lease) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-t.C:
-			if err := e.Store.Renew(ctx, l); err != nil {
+			err := e.Store.Renew(ctx, l)
+			if errors.Is(err, store.ErrDeposed) {
 				return fmt.Errorf("keep the engine's lease: %w", err)
+			}
+			if err != nil && ctx.Err() == nil {
+				e.Log.Error().Err(err).Msg("the engine's lease is not renewed; trying again")
 			}
 		}
 	}
@@ -156,6 +164,7 @@ func (e *Engine) watch(ctx context.Context) error {
 		hosts, upTo := e.Mirror.HostsSince(seen)
 		seen = upTo
 		e.wake(hosts)
+		e.wake(inConflict(e.Mirror.Hosts())) // what is gone may have been the other one
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -164,6 +173,16 @@ func (e *Engine) watch(ctx context.Context) error {
 			seen = 0
 		}
 	}
+}
+
+func inConflict(all []provisioner.Host) []provisioner.Host {
+	var hosts []provisioner.Host
+	for _, h := range all {
+		if h.Facts.Conflict != "" {
+			hosts = append(hosts, h)
+		}
+	}
+	return hosts
 }
 
 func (e *Engine) wake(hosts []provisioner.Host) {
@@ -217,13 +236,14 @@ func (e *Engine) settleOne(ctx context.Context, id provisioner.HostID) (provisio
 		case err != nil:
 			return h, err
 		case !moved:
-			if !again.IsZero() {
+			if again.After(e.Now()) {
 				e.queue.add(id, again)
 			}
 			return h, nil
 		}
 	}
-	return provisioner.Host{}, fmt.Errorf("host %s still moves after %d steps", id, maxSteps)
+	return provisioner.Host{}, &provisioner.Fault{Kind: provisioner.Retry,
+		Err: fmt.Errorf("host %s still moves, or is changed by others, after %d steps", id, maxSteps)}
 }
 
 // step makes one move, or else does the phase's duty and says when to look again.
@@ -231,14 +251,24 @@ func (e *Engine) step(ctx context.Context, h provisioner.Host) (moved bool, agai
 	if moved, err := e.recognise(ctx, h); moved || err != nil {
 		return moved, time.Time{}, err
 	}
-	now := e.Now()
+	now := e.at(h)
 	if m, ok := lifecycle.Next(h, now); ok {
 		return true, time.Time{}, e.commitMove(ctx, h, m, now)
 	}
 	if h.Status.Phase == provisioner.Installed {
 		return e.confirm(ctx, h)
 	}
-	return false, h.Status.Deadline, nil
+	return false, lifecycle.Due(h), nil
+}
+
+// at is the time of what happens to h now: by the clock, but never before h
+// came where it is. A clock that is set back must not make new evidence look
+// old.
+func (e *Engine) at(h provisioner.Host) time.Time {
+	if now := e.Now(); now.After(h.Status.Since) {
+		return now
+	}
+	return h.Status.Since
 }
 
 func (e *Engine) commitMove(ctx context.Context, h provisioner.Host, m lifecycle.Move, now time.Time) error {

@@ -1,12 +1,14 @@
 package engine
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
 )
 
 // installed brings the listed host h-1 to the point where its installer wrote
@@ -224,5 +226,101 @@ func TestAnOldScoutIsToldOnceToRebootIntoTheNewOne(t *testing.T) {
 	second, err := s.Instruction(t.Context(), hostID, "v0", "192.0.2.50")
 	if err != nil || second.Do == inventory.Reboot {
 		t.Errorf("a ramdisk that carries the old scout makes the host reboot for ever: %+v, %v", second, err)
+	}
+}
+
+func TestARegistrationAfterItsDeadlineIsAccepted(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	a := installed(t, s)
+	if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+		t.Fatal(err)
+	}
+	s.clock.advance(16 * time.Minute)
+	if h, err := s.settle(t.Context(), hostID); err != nil || h.Status.Phase != provisioner.Failed {
+		t.Fatalf("%s, %v", h.Status.Phase, err)
+	}
+	s.clock.advance(time.Minute)
+	if _, err := s.Register(t.Context(), a, "192.0.2.50", map[string]string{"agent": "agent/1"}); err != nil {
+		t.Errorf("late, and refused for ever: %v", err)
+	}
+	if p := s.host(t, hostID).Status.Phase; p != provisioner.Registered {
+		t.Errorf("the host is %s", p)
+	}
+}
+
+func TestAUUIDThatNobodyListedClaimsNoRecord(t *testing.T) {
+	const uuid = "4c4c4544-0042-3510-8054-b4c04f4d3232"
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	see := func(mac string) provisioner.Host {
+		s.clock.advance(time.Second)
+		h, err := s.See(t.Context(), Seen{MAC: mac, UUID: uuid, Network: "br0", Netboot: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.sync(t)
+		return h
+	}
+	see(mac1)
+	if h := see("52:54:00:00:00:02"); h.ID == hostID {
+		t.Error("a machine with a copied UUID is taken for the listed one")
+	}
+	s.list(t, "h-2", provisioner.Row{UUID: "44454c4c-4200-1035-8054-b4c04f4d3233"})
+	h, err := s.See(t.Context(), Seen{MAC: "52:54:00:00:00:03", UUID: "4c4c4544-0042-3510-8054-b4c04f4d3233", Network: "br0", Netboot: true})
+	if err != nil || h.ID != "h-2" {
+		t.Errorf("listed by UUID in the other byte order, it is taken for %s, %v", h.ID, err)
+	}
+}
+
+func TestTheOtherPortOfAHostIsNoHostOfItsOwn(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	const second = "52:54:00:00:00:02"
+	ghost := s.see(t, second)
+	s.see(t, mac1)
+	r := report("SN-1", mac1)
+	r.NICs = append(r.NICs, inventory.NIC{Name: "eth1", MAC: second})
+	s.ask(t, hostID, r)
+	if _, err := s.settle(t.Context(), ghost.ID); err != nil {
+		t.Fatal(err)
+	}
+	if h := s.host(t, ghost.ID); h.ID != hostID {
+		t.Errorf("the port is still a host: %s %s", h.ID, h.Status.Why)
+	}
+	s.checkJournal(t, hostID)
+}
+
+func TestAClockThatIsSetBackHidesNoEvidence(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	s.clock.advance(-time.Hour)
+	if h := s.see(t, mac1); h.Status.Phase != provisioner.Discovered {
+		t.Fatalf("seen after the clock went back, the host is %s", h.Status.Phase)
+	}
+	if ins := s.ask(t, hostID, report("SN-1", mac1)); ins.Do != inventory.Install {
+		t.Errorf("told %s: %s", ins.Do, ins.Say)
+	}
+}
+
+func TestAClientThatDoesNotNetbootIsNoHost(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	h, err := s.See(t.Context(), Seen{MAC: mac1, Network: "br0"})
+	if err != nil || h.ID != "" || len(s.Mirror.Hosts()) != 0 {
+		t.Errorf("a telephone became host %q, %v", h.ID, err)
+	}
+}
+
+func TestAHostOfManyStagesStillKnowsThatItsDiskIsWritten(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	a := installed(t, s)
+	refused := false
+	for i := range 2 * maxStepFacts {
+		err := s.Step(t.Context(), a, fmt.Sprintf("noise-%d", i), "")
+		refused = refused || provisioner.KindOf(err) == provisioner.Invalid
+	}
+	if h := s.host(t, hostID); !refused || !lifecycle.SystemOnDisk(h) {
+		t.Errorf("refused %t; the disk counts as written %t", refused, lifecycle.SystemOnDisk(h))
 	}
 }

@@ -3,6 +3,8 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/muster-boot/muster/inventory"
@@ -17,7 +19,8 @@ import (
 // contactEvery bounds how often "still there" is written down.
 const contactEvery = 10 * time.Second
 
-// maxStepFacts bounds the steps kept per host; older ones stay in the journal.
+// maxStepFacts bounds the stages that an attempt may report beside those that
+// have a meaning.
 const maxStepFacts = 64
 
 // inertUserData is what a configuration URL answers once its attempt is over.
@@ -50,9 +53,8 @@ func (e *Engine) Instruction(ctx context.Context, id provisioner.HostID, version
 }
 
 func (e *Engine) noteScout(ctx context.Context, id provisioner.HostID, version, remote string) error {
-	now := e.Now()
 	_, err := e.observe(ctx, id, "scout", func(h *provisioner.Host) (string, error) {
-		was := h.Facts.Scout
+		now, was := e.at(*h), h.Facts.Scout
 		fresh := was != nil && now.Sub(was.Last) < contactEvery && !was.Last.Before(h.Status.Since) && was.Version == version
 		if fresh {
 			return "", nil
@@ -71,7 +73,8 @@ func (e *Engine) noteScout(ctx context.Context, id provisioner.HostID, version, 
 const stageOutdated = "scout-outdated"
 
 func (e *Engine) outdated(h provisioner.Host, version, newer string) bool {
-	return newer != "" && version != newer && h.Status.Phase != provisioner.Installing && !stepSeen(h, stageOutdated)
+	working := h.Status.Phase == provisioner.Verifying || h.Status.Phase == provisioner.Installing
+	return newer != "" && version != newer && !working && !lifecycle.Reached(h, stageOutdated)
 }
 
 func (e *Engine) replaceScout(ctx context.Context, h provisioner.Host, version, newer string) (inventory.Instruction, error) {
@@ -91,7 +94,7 @@ func (e *Engine) Report(ctx context.Context, id provisioner.HostID, attempt prov
 		if h.Facts.Report != nil && h.Facts.Report.Attempt == attempt {
 			return "", nil // the answer was lost and the scout sent it again
 		}
-		h.Facts.Report = &provisioner.Report{Attempt: attempt, Received: e.Now(), Report: r}
+		h.Facts.Report = &provisioner.Report{Attempt: attempt, Received: e.at(*h), Report: r}
 		return reportLine(r), nil
 	})
 	if err != nil {
@@ -115,7 +118,7 @@ func (e *Engine) Progress(ctx context.Context, id provisioner.HostID, s inventor
 // before the first destructive act and is refused when the attempt may not
 // (any longer) install, so that an installer nobody waits for writes nothing.
 func (e *Engine) Step(ctx context.Context, attempt provisioner.AttemptID, stage, detail string) error {
-	id, err := e.hostOf(attempt)
+	id, err := e.hostOf(ctx, attempt)
 	if err != nil {
 		return err
 	}
@@ -128,7 +131,7 @@ func (e *Engine) Step(ctx context.Context, attempt provisioner.AttemptID, stage,
 
 // Fetched notes that a file of an attempt was asked for by the host.
 func (e *Engine) Fetched(ctx context.Context, attempt provisioner.AttemptID, stage string) error {
-	id, err := e.hostOf(attempt)
+	id, err := e.hostOf(ctx, attempt)
 	if err != nil {
 		return err
 	}
@@ -137,15 +140,15 @@ func (e *Engine) Fetched(ctx context.Context, attempt provisioner.AttemptID, sta
 
 // addStep records a stage once per attempt; said again it changes nothing.
 func (e *Engine) addStep(ctx context.Context, id provisioner.HostID, s provisioner.Step, by string) error {
-	s.At = e.Now()
 	_, err := e.observe(ctx, id, by, func(h *provisioner.Host) (string, error) {
-		if err := mayStep(*h, s); err != nil || stepSeen(*h, s.Stage) {
+		s.At = e.at(*h)
+		if err := mayStep(*h, s); err != nil || lifecycle.Reached(*h, s.Stage) {
 			return "", err
 		}
 		if s.Stage == provisioner.StageWriting {
 			h.Facts.Writes = append(h.Facts.Writes, provisioner.Write{Attempt: s.Attempt, Serial: diskSerial(*h), At: s.At})
 		}
-		h.Facts.Steps = keepSteps(h.Facts.Steps, s)
+		h.Facts.Steps = append(stepsOf(h.Facts.Steps, s.Attempt), s)
 		return stepLine(s), nil
 	})
 	return err
@@ -159,24 +162,31 @@ func mayStep(h provisioner.Host, s provisioner.Step) error {
 		return &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf(
 			"host %s is %s, not installing: nothing may be written to its disk", h.ID, h.Status.Phase)}
 	}
+	if len(stepsOf(h.Facts.Steps, s.Attempt)) >= maxStepFacts && !meaningful(s.Stage) {
+		return &provisioner.Fault{Kind: provisioner.Invalid, Err: fmt.Errorf("attempt %s reported too many stages", s.Attempt)}
+	}
 	return nil
 }
 
-func stepSeen(h provisioner.Host, stage string) bool {
-	for _, s := range h.Facts.Steps {
-		if s.Attempt == h.Status.Attempt.ID && s.Stage == stage {
-			return true
-		}
+// meaningful tells the stages that something depends on; they are always taken.
+func meaningful(stage string) bool {
+	switch stage {
+	case provisioner.StageKexec, provisioner.StageScript, provisioner.StageKernel, provisioner.StageRootfs,
+		provisioner.StageConfig, provisioner.StageWriting, provisioner.StageWritten, stageOutdated:
+		return true
 	}
 	return false
 }
 
-func keepSteps(steps []provisioner.Step, s provisioner.Step) []provisioner.Step {
-	kept := append(append([]provisioner.Step(nil), steps...), s)
-	if len(kept) > maxStepFacts {
-		kept = kept[len(kept)-maxStepFacts:]
+// stepsOf are the steps of one attempt; those of others are in the journal.
+func stepsOf(steps []provisioner.Step, attempt provisioner.AttemptID) []provisioner.Step {
+	var of []provisioner.Step
+	for _, s := range steps {
+		if s.Attempt == attempt {
+			of = append(of, s)
+		}
 	}
-	return kept
+	return of
 }
 
 func stepLine(s provisioner.Step) string {
@@ -204,7 +214,7 @@ func diskSerial(h provisioner.Host) string {
 // UserData is the configuration of an attempt. It may be asked for several
 // times a boot; when the attempt is over it is inert.
 func (e *Engine) UserData(ctx context.Context, attempt provisioner.AttemptID) ([]byte, error) {
-	id, err := e.hostOf(attempt)
+	id, err := e.hostOf(ctx, attempt)
 	if provisioner.KindOf(err) == provisioner.Gone {
 		return []byte(inertUserData), nil
 	}
@@ -230,7 +240,10 @@ func (e *Engine) UserData(ctx context.Context, attempt provisioner.AttemptID) ([
 	if err != nil {
 		return nil, fmt.Errorf("render user-data of %s: %w", h.ID, err)
 	}
-	return body, e.Fetched(ctx, attempt, provisioner.StageConfig)
+	if err := e.Fetched(ctx, attempt, provisioner.StageConfig); err != nil {
+		e.Log.Warn().Err(err).Str("host", string(h.ID)).Msg("a fetched configuration is not noted")
+	}
+	return body, nil
 }
 
 // configOpen is the window in which an attempt's configuration is given out:
@@ -243,7 +256,7 @@ func configOpen(h provisioner.Host, attempt provisioner.AttemptID) bool {
 	case provisioner.Installing, provisioner.Installed:
 		return true
 	case provisioner.Failed:
-		return lifecycle.BootFor(h) == provisioner.BootLocalDisk
+		return lifecycle.SystemOnDisk(h)
 	case provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Verifying,
 		provisioner.Ready, provisioner.Registered, provisioner.Quarantined:
 	}
@@ -252,7 +265,7 @@ func configOpen(h provisioner.Host, attempt provisioner.AttemptID) bool {
 
 // Booted takes the boot call-home of an installed system.
 func (e *Engine) Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) error {
-	id, err := e.hostOf(attempt)
+	id, err := e.hostOf(ctx, attempt)
 	if err != nil {
 		return err
 	}
@@ -263,7 +276,8 @@ func (e *Engine) Booted(ctx context.Context, attempt provisioner.AttemptID, remo
 		if b := h.Facts.Booted; b != nil && b.Attempt == attempt {
 			return "", nil
 		}
-		h.Facts.Booted = &provisioner.CallHome{Attempt: attempt, At: e.Now(), Address: remote}
+		h.Facts.Booted = &provisioner.CallHome{Attempt: attempt, At: e.at(*h), Address: remote}
+		h.Facts.Writes = inUse(h.Facts.Writes, attempt)
 		return "The installed system booted from its disk and called home from " + remote + ".", nil
 	})
 	if err != nil {
@@ -276,7 +290,7 @@ func (e *Engine) Booted(ctx context.Context, attempt provisioner.AttemptID, remo
 // Register takes an agent's registration and returns its receipt. Asked again
 // with the same attempt it returns the same receipt.
 func (e *Engine) Register(ctx context.Context, attempt provisioner.AttemptID, remote string, claims map[string]string) (provisioner.Receipt, error) {
-	id, err := e.hostOf(attempt)
+	id, err := e.hostOf(ctx, attempt)
 	if err != nil {
 		return provisioner.Receipt{}, err
 	}
@@ -287,7 +301,11 @@ func (e *Engine) Register(ctx context.Context, attempt provisioner.AttemptID, re
 		if r := h.Facts.Receipt; r != nil && r.Attempt == attempt {
 			return "", nil
 		}
-		h.Facts.Registration = &provisioner.Registration{Attempt: attempt, At: e.Now(), Address: remote, Claims: claims}
+		if r := h.Facts.Registration; r != nil && r.Attempt == attempt && maps.Equal(r.Claims, claims) && !r.At.Before(h.Status.Since) {
+			return "", nil // it asks again and says nothing new
+		}
+		h.Facts.Registration = &provisioner.Registration{Attempt: attempt, At: e.at(*h), Address: remote, Claims: claims}
+		h.Facts.Writes = inUse(h.Facts.Writes, attempt)
 		return fmt.Sprintf("The agent (%s) asked to be registered from %s.", claims["agent"], remote), nil
 	})
 	if err != nil {
@@ -304,6 +322,15 @@ func (e *Engine) Register(ctx context.Context, attempt provisioner.AttemptID, re
 		Err: fmt.Errorf("host %s is not registered: %s", id, h.Status.Why)}
 }
 
+// inUse marks that the system which an attempt wrote has run.
+func inUse(writes []provisioner.Write, attempt provisioner.AttemptID) []provisioner.Write {
+	marked := slices.Clone(writes)
+	for i := range marked {
+		marked[i].InUse = marked[i].InUse || marked[i].Attempt == attempt
+	}
+	return marked
+}
+
 // current says whether attempt is the present one of h.
 func current(h provisioner.Host, attempt provisioner.AttemptID) error {
 	if attempt != "" && h.Status.Attempt.ID == attempt {
@@ -313,10 +340,17 @@ func current(h provisioner.Host, attempt provisioner.AttemptID) error {
 		Err: fmt.Errorf("attempt %s of host %s is over; nothing that it says counts", attempt, h.ID)}
 }
 
-func (e *Engine) hostOf(attempt provisioner.AttemptID) (provisioner.HostID, error) {
-	h, ok := e.Mirror.ByAttempt(attempt)
-	if !ok {
-		return "", &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf("no host is at attempt %s", attempt)}
+// hostOf finds the host of an attempt. The mirror may be behind the move that
+// began it, so a miss is believed only when the mirror has caught up.
+func (e *Engine) hostOf(ctx context.Context, attempt provisioner.AttemptID) (provisioner.HostID, error) {
+	if h, ok := e.Mirror.ByAttempt(attempt); ok {
+		return h.ID, nil
 	}
-	return h.ID, nil
+	if err := e.Mirror.Sync(ctx); err != nil {
+		return "", err
+	}
+	if h, ok := e.Mirror.ByAttempt(attempt); ok {
+		return h.ID, nil
+	}
+	return "", &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf("no host is at attempt %s", attempt)}
 }

@@ -11,13 +11,14 @@ import (
 // queue holds each host at most once, with the time it is due. A host added
 // again keeps the earlier time. The zero value is not ready; use newQueue.
 type queue struct {
+	now  func() time.Time
 	mu   sync.Mutex
 	due  map[provisioner.HostID]time.Time
 	wake chan struct{} // holds one token while somebody may have something to do
 }
 
-func newQueue() *queue {
-	return &queue{due: map[provisioner.HostID]time.Time{}, wake: make(chan struct{}, 1)}
+func newQueue(now func() time.Time) *queue {
+	return &queue{now: now, due: map[provisioner.HostID]time.Time{}, wake: make(chan struct{}, 1)}
 }
 
 func (q *queue) add(id provisioner.HostID, at time.Time) {
@@ -39,7 +40,7 @@ func (q *queue) nudge() {
 // next waits for a host that is due, takes it off the queue and returns it.
 func (q *queue) next(ctx context.Context) (provisioner.HostID, error) {
 	for {
-		id, wait, ok := q.take(time.Now())
+		id, wait, ok := q.take(q.now())
 		if ok {
 			q.nudge() // there may be more for the others
 			return id, nil

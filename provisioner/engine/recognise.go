@@ -2,6 +2,8 @@ package engine
 
 import (
 	"context"
+	"fmt"
+	"strings"
 
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/lifecycle"
@@ -21,8 +23,29 @@ func (e *Engine) recognise(ctx context.Context, h provisioner.Host) (moved bool,
 		return true, e.noteConflict(ctx, h.ID, r)
 	case r.Row != "":
 		return true, e.join(ctx, h, r)
+	case r.Port != "":
+		return true, e.absorb(ctx, h, r.Port)
 	}
 	return false, nil
+}
+
+// absorb removes the record of a host's other network port.
+func (e *Engine) absorb(ctx context.Context, port provisioner.Host, whole provisioner.HostID) error {
+	guard, err := e.guard()
+	if err != nil {
+		return err
+	}
+	h, err := e.Store.Host(ctx, whole)
+	if err != nil {
+		return err
+	}
+	h.Aliases = append(h.Aliases, port.ID)
+	text := fmt.Sprintf("%s, seen on %s as %s, is another network port of this host.",
+		strings.Join(port.Facts.Sighting.MACs, ", "), port.Facts.Sighting.Network, port.ID)
+	return e.Store.Commit(ctx, store.Change{
+		Put: []provisioner.Host{h}, Delete: []provisioner.Host{port}, Guard: guard,
+		Entries: []provisioner.Entry{e.entry(h, provisioner.EntryFact, "identification", text)},
+	})
 }
 
 // noteConflict writes the conflict of one host and wakes the others, who see
@@ -54,8 +77,15 @@ func (e *Engine) join(ctx context.Context, seen provisioner.Host, r lifecycle.Re
 	if err != nil {
 		return err
 	}
+	if row.Facts.Sighting != nil || row.Facts.Report != nil || row.Intent.Order == "" {
+		return store.ErrConflict // another machine was faster; look again
+	}
 	row.Facts = seen.Facts
 	row.Status = seen.Status
+	row.Status.Handled = row.Intent.Requests // the wishes were for either record, and are answered by this
+	if row.Intent.Hold == "" {
+		row.Intent.Hold = seen.Intent.Hold
+	}
 	row.Aliases = append(append(row.Aliases, seen.ID), seen.Aliases...)
 	return e.Store.Commit(ctx, store.Change{
 		Put:    []provisioner.Host{row},

@@ -7,15 +7,19 @@ import (
 	"time"
 
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
 	"github.com/muster-boot/muster/provisioner/store"
 )
 
 // sightingEvery bounds how often a host's packets are written down.
 const sightingEvery = 10 * time.Second
 
-// maxUnknown bounds the hosts kept that are in no order, so that a flood of
-// made-up addresses fills neither memory nor disk.
-const maxUnknown = 2000
+// Bounds against a flood of made-up addresses: hosts kept that are in no order,
+// of which the one seen longest ago then makes room, and addresses of one host.
+const (
+	maxUnknown = 2000
+	maxMACs    = 16
+)
 
 // Seen is what the boot plane saw of one client.
 type Seen struct {
@@ -29,14 +33,16 @@ type Seen struct {
 }
 
 // See notes that a client showed itself, makes a host of it if none is known
-// by its addresses, lets the host move, and returns it as it then is.
+// by its addresses, lets the host move, and returns it as it then is. A client
+// that nobody knows and that does not netboot is none of ours: the host
+// returned is the zero value.
 func (e *Engine) See(ctx context.Context, s Seen) (provisioner.Host, error) {
 	id, err := e.hostSeen(ctx, s)
-	if err != nil {
+	if err != nil || id == "" {
 		return provisioner.Host{}, err
 	}
-	now := e.Now()
 	h, err := e.observe(ctx, id, "boot plane", func(h *provisioner.Host) (string, error) {
+		now := e.at(*h)
 		if !worthNoting(*h, s, now) {
 			return "", nil
 		}
@@ -58,6 +64,9 @@ func (e *Engine) hostSeen(ctx context.Context, s Seen) (provisioner.HostID, erro
 	if h, ok := e.known(s); ok {
 		return h.ID, nil
 	}
+	if !s.Netboot {
+		return "", nil
+	}
 	e.newHost.Lock()
 	defer e.newHost.Unlock()
 	if err := e.Mirror.Sync(ctx); err != nil { // it may be behind the host that was made a moment ago
@@ -66,17 +75,24 @@ func (e *Engine) hostSeen(ctx context.Context, s Seen) (provisioner.HostID, erro
 	if h, ok := e.known(s); ok {
 		return h.ID, nil
 	}
-	unknown := 0
-	for _, h := range e.Mirror.Hosts() {
-		if h.Intent.Order == "" {
-			unknown++
+	return e.createUnknown(ctx, s, forgotten(e.Mirror.Hosts()))
+}
+
+// forgotten is who makes room for a new unknown host: nobody while there is
+// room, else the unknown one that was seen longest ago.
+func forgotten(all []provisioner.Host) []provisioner.Host {
+	var unknown []provisioner.Host
+	for _, h := range all {
+		if h.Status.Phase == provisioner.Unknown && h.Intent.Order == "" && h.Facts.Sighting != nil {
+			unknown = append(unknown, h)
 		}
 	}
-	if unknown >= maxUnknown {
-		return "", &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf(
-			"%d hosts are in no order; %s is not noted (remove some with: muster host rm)", unknown, s.MAC)}
+	if len(unknown) < maxUnknown {
+		return nil
 	}
-	return e.createUnknown(ctx, s)
+	return []provisioner.Host{slices.MinFunc(unknown, func(a, b provisioner.Host) int {
+		return a.Facts.Sighting.Last.Compare(b.Facts.Sighting.Last)
+	})}
 }
 
 func (e *Engine) known(s Seen) (provisioner.Host, bool) {
@@ -86,10 +102,11 @@ func (e *Engine) known(s Seen) (provisioner.Host, bool) {
 	if s.UUID == "" {
 		return provisioner.Host{}, false
 	}
-	return e.Mirror.ByUUID(s.UUID)
+	h, ok := e.Mirror.ByUUID(s.UUID)
+	return h, ok && lifecycle.ListsUUID(h, s.UUID)
 }
 
-func (e *Engine) createUnknown(ctx context.Context, s Seen) (provisioner.HostID, error) {
+func (e *Engine) createUnknown(ctx context.Context, s Seen, forget []provisioner.Host) (provisioner.HostID, error) {
 	guard, err := e.guard()
 	if err != nil {
 		return "", err
@@ -103,6 +120,7 @@ func (e *Engine) createUnknown(ctx context.Context, s Seen) (provisioner.HostID,
 	h.Facts.Sighting = sighting(nil, s, now)
 	return h.ID, e.Store.Commit(ctx, store.Change{
 		Put:     []provisioner.Host{h},
+		Delete:  forget,
 		Entries: []provisioner.Entry{e.entry(h, provisioner.EntryFact, "boot plane", firstSeen(s))},
 		Guard:   guard,
 	})
@@ -117,7 +135,9 @@ func firstSeen(s Seen) string {
 func worthNoting(h provisioner.Host, s Seen, now time.Time) bool {
 	was := h.Facts.Sighting
 	switch {
-	case was == nil, !slices.Contains(was.MACs, s.MAC), was.Network != s.Network:
+	case was == nil, was.Network != s.Network:
+		return true
+	case !slices.Contains(was.MACs, s.MAC) && len(was.MACs) < maxMACs:
 		return true
 	case s.Address != "" && s.Address != was.Address, s.Boot != "" && s.Boot != was.Boot:
 		return true
@@ -137,7 +157,7 @@ func sighting(was *provisioner.Sighting, s Seen, now time.Time) *provisioner.Sig
 		n.MACs = slices.Clone(was.MACs)
 	}
 	n.Last, n.Network, n.Discover = now, s.Network, s.Discover
-	if !slices.Contains(n.MACs, s.MAC) {
+	if !slices.Contains(n.MACs, s.MAC) && len(n.MACs) < maxMACs {
 		n.MACs = append(n.MACs, s.MAC)
 	}
 	if s.Netboot {

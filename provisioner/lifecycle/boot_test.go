@@ -10,8 +10,10 @@ import (
 
 func TestBootOfEachPhase(t *testing.T) {
 	unknown := provisioner.Host{Status: provisioner.Status{Phase: provisioner.Unknown}}
-	seenOnDiscover := unknown
-	seenOnDiscover.Facts.Sighting = &provisioner.Sighting{Discover: true}
+	stray := at(t, provisioner.Discovered) // discovered elsewhere, in no order
+	stray.Intent.Order = ""
+	heldStray := stray
+	heldStray.Status.Phase = provisioner.Quarantined
 	quarantined := at(t, provisioner.Verifying)
 	quarantined.Status.Phase = provisioner.Quarantined
 	heldAfterInstall := at(t, provisioner.Registered)
@@ -22,27 +24,32 @@ func TestBootOfEachPhase(t *testing.T) {
 	oldWritten.Facts.Steps = append(oldWritten.Facts.Steps, provisioner.Step{Attempt: "a-old", Stage: provisioner.StageWritten})
 
 	cases := []struct {
-		name string
-		host provisioner.Host
-		want provisioner.Boot
-		do   inventory.Action
+		name      string
+		host      provisioner.Host
+		want      provisioner.Boot // on a silent network
+		discovers provisioner.Boot // on one that discovers
+		do        inventory.Action
 	}{
-		{"unknown on a silent network", unknown, provisioner.BootSilence, inventory.Wait},
-		{"unknown on a discovering network", seenOnDiscover, provisioner.BootDiscover, inventory.Wait},
-		{"expected", listedHost(t), provisioner.BootDiscover, inventory.Wait},
-		{"discovered", at(t, provisioner.Discovered), provisioner.BootDiscover, inventory.Look},
-		{"verifying", at(t, provisioner.Verifying), provisioner.BootDiscover, inventory.Verify},
-		{"installing", at(t, provisioner.Installing), provisioner.BootInstall, inventory.Install},
-		{"installing, disk written", written, provisioner.BootLocalDisk, inventory.Reboot},
-		{"installing, an old attempt wrote", oldWritten, provisioner.BootInstall, inventory.Install},
-		{"installed", at(t, provisioner.Installed), provisioner.BootLocalDisk, inventory.Reboot},
-		{"registered", at(t, provisioner.Registered), provisioner.BootLocalDisk, inventory.Reboot},
-		{"quarantined before an install", quarantined, provisioner.BootDiscover, inventory.Wait},
-		{"held after it was registered", heldAfterInstall, provisioner.BootLocalDisk, inventory.Wait},
+		{"unknown", unknown, provisioner.BootSilence, provisioner.BootDiscover, inventory.Wait},
+		{"discovered elsewhere, in no order", stray, provisioner.BootSilence, provisioner.BootDiscover, inventory.Look},
+		{"held, in no order", heldStray, provisioner.BootSilence, provisioner.BootDiscover, inventory.Wait},
+		{"expected", listedHost(t), provisioner.BootDiscover, provisioner.BootDiscover, inventory.Wait},
+		{"discovered", at(t, provisioner.Discovered), provisioner.BootDiscover, provisioner.BootDiscover, inventory.Look},
+		{"verifying", at(t, provisioner.Verifying), provisioner.BootDiscover, provisioner.BootDiscover, inventory.Verify},
+		{"installing", at(t, provisioner.Installing), provisioner.BootInstall, provisioner.BootInstall, inventory.Install},
+		{"installing, disk written", written, provisioner.BootLocalDisk, provisioner.BootLocalDisk, inventory.Reboot},
+		{"installing, an old attempt wrote", oldWritten, provisioner.BootInstall, provisioner.BootInstall, inventory.Install},
+		{"installed", at(t, provisioner.Installed), provisioner.BootLocalDisk, provisioner.BootLocalDisk, inventory.Reboot},
+		{"registered", at(t, provisioner.Registered), provisioner.BootLocalDisk, provisioner.BootLocalDisk, inventory.Reboot},
+		{"quarantined before an install", quarantined, provisioner.BootDiscover, provisioner.BootDiscover, inventory.Wait},
+		{"held after it was registered", heldAfterInstall, provisioner.BootLocalDisk, provisioner.BootLocalDisk, inventory.Wait},
 	}
 	for _, c := range cases {
-		if got := BootFor(c.host); got != c.want {
-			t.Errorf("%s: offered %s, want %s", c.name, got, c.want)
+		if got := BootFor(c.host, false); got != c.want {
+			t.Errorf("%s: offered %s on a silent network, want %s", c.name, got, c.want)
+		}
+		if got := BootFor(c.host, true); got != c.discovers {
+			t.Errorf("%s: offered %s on a discovering network, want %s", c.name, got, c.discovers)
 		}
 		if got := InstructionFor(c.host); got.Do != c.do || got.Say == "" {
 			t.Errorf("%s: scout told %s (%q), want %s", c.name, got.Do, got.Say, c.do)

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -34,6 +35,15 @@ func releaseAsked(h provisioner.Host, _ time.Time) (string, bool) {
 	return "Released by a person; waiting for it to show itself again.", asked
 }
 
+// releasedFrom is a release of a host that was held when its system stood: it
+// goes back to where it was, and nothing is installed.
+func releasedFrom(before provisioner.Phase) func(provisioner.Host, time.Time) (string, bool) {
+	return func(h provisioner.Host, now time.Time) (string, bool) {
+		_, asked := releaseAsked(h, now)
+		return fmt.Sprintf("Released by a person; it is %s as before.", before), asked && h.Status.Before == before
+	}
+}
+
 func retryAsked(h provisioner.Host, _ time.Time) (string, bool) {
 	asked := h.Intent.Requests.Retry > h.Status.Handled.Retry
 	return "A person asked to try again; waiting for it to boot from the network.", asked
@@ -56,23 +66,42 @@ func seenDiscovering(h provisioner.Host, _ time.Time) (string, bool) {
 }
 
 func seen(h provisioner.Host, _ time.Time) (string, bool) {
-	if s := h.Facts.Sighting; s != nil && !s.Netboot.IsZero() && !s.Netboot.Before(h.Status.Since) {
-		return fmt.Sprintf("Boots from the network on %s (%s).", s.Network, strings.Join(s.MACs, ", ")), true
+	if why, netboots := netbooted(h); netboots {
+		return why, true
 	}
-	if c := h.Facts.Scout; c != nil && !c.Last.Before(h.Status.Since) {
-		return "Its scout is running and asked what to do.", true
-	}
-	return "", false
+	return "Its scout is running and asked what to do.", scoutAsked(h)
 }
 
-// returned is the retry without a keyboard: a person switched a failed host on
-// again. A host whose installed system has run boots that instead.
-func returned(h provisioner.Host, _ time.Time) (string, bool) {
+// bootsAgain is a ready host that was restarted: what was read of it is old.
+// The boot that led here must not count, not even in the same instant.
+func bootsAgain(h provisioner.Host, _ time.Time) (string, bool) {
+	why, netboots := netbooted(h)
+	return why, netboots && h.Facts.Sighting.Netboot.After(h.Status.Since)
+}
+
+// netbooted and scoutAsked tell whether the host showed itself since it entered
+// its phase.
+
+func netbooted(h provisioner.Host) (string, bool) {
 	s := h.Facts.Sighting
-	if s == nil || s.Netboot.Before(h.Status.Since) || h.Status.Tries >= MaxTries || bootsDisk(h) {
+	if s == nil || s.Netboot.IsZero() || s.Netboot.Before(h.Status.Since) {
 		return "", false
 	}
-	return fmt.Sprintf("Boots from the network again; trying anew (%d of %d tries used).", h.Status.Tries, MaxTries), true
+	return fmt.Sprintf("Boots from the network on %s (%s).", s.Network, strings.Join(s.MACs, ", ")), true
+}
+
+func scoutAsked(h provisioner.Host) bool {
+	c := h.Facts.Scout
+	return c != nil && !c.Last.Before(h.Status.Since)
+}
+
+// returned is the retry without a keyboard: a failed host is switched on again,
+// or its scout is still there. A host whose installed system has run boots that
+// instead.
+func returned(h provisioner.Host, _ time.Time) (string, bool) {
+	_, netboots := netbooted(h)
+	back := (netboots || scoutAsked(h)) && h.Status.Tries < MaxTries && !SystemOnDisk(h)
+	return fmt.Sprintf("It shows itself again; trying anew (%d of %d tries failed).", h.Status.Tries, MaxTries), back
 }
 
 func reported(h provisioner.Host, _ time.Time) (string, bool) {
@@ -112,8 +141,14 @@ func verified(h provisioner.Host, _ time.Time) (string, bool) {
 	return fmt.Sprintf("The hardware matches profile %s.", h.Intent.Rules.Name), reportIsCurrent(h)
 }
 
-func assigned(h provisioner.Host, _ time.Time) (string, bool) {
-	if !h.Intent.Started || h.Intent.Image == "" {
+// scoutGone is how long a scout may be silent before it counts as gone.
+const scoutGone = time.Minute
+
+// assigned wants the scout there: its report is of now and it can go over to the
+// installer. A host that was switched off meanwhile begins anew when it boots.
+func assigned(h provisioner.Host, now time.Time) (string, bool) {
+	c := h.Facts.Scout
+	if !h.Intent.Started || h.Intent.Image == "" || c == nil || now.Sub(c.Last) > scoutGone {
 		return "", false
 	}
 	disk, ok := installDisk(h)
@@ -142,15 +177,17 @@ func calledHomeLate(h provisioner.Host, now time.Time) (string, bool) {
 	return why, ok && callHomeTime(h).After(h.Status.Since)
 }
 
+// callHomeTime is when the present attempt's system was last heard.
 func callHomeTime(h provisioner.Host) time.Time {
 	a := h.Status.Attempt.ID
+	var at time.Time
 	if b := h.Facts.Booted; b != nil && b.Attempt == a {
-		return b.At
+		at = b.At
 	}
-	if r := h.Facts.Registration; r != nil && r.Attempt == a {
-		return r.At
+	if r := h.Facts.Registration; r != nil && r.Attempt == a && r.At.After(at) {
+		at = r.At
 	}
-	return time.Time{}
+	return at
 }
 
 func receipted(h provisioner.Host, _ time.Time) (string, bool) {
@@ -161,14 +198,37 @@ func receipted(h provisioner.Host, _ time.Time) (string, bool) {
 	return fmt.Sprintf("Registered as %s (%s).", r.ID, r.Proof), true
 }
 
-// rowFindings says whether the host that reported is the one its row lists.
+// rowFindings says whether the host that reported is the one its row lists: by
+// its serial where both have one, else by its addresses.
 func rowFindings(row provisioner.Row, r inventory.Report) []profile.Finding {
-	if row.Serial == "" || r.System.Serial == "" || strings.EqualFold(row.Serial, r.System.Serial) {
+	want, seen := inventory.NormalSerial(row.Serial), inventory.NormalSerial(r.System.Serial)
+	switch {
+	case want != "" && seen != "" && want == seen:
+		return nil
+	case want != "" && seen != "":
+		return notItsRow("system serial", row.Serial, r.System.Serial, r.Witness)
+	case len(row.MACs) == 0 || hasAny(r.NICs, row.MACs):
 		return nil
 	}
+	return notItsRow("network port", strings.Join(row.MACs, " "), macs(r.NICs), r.Witness)
+}
+
+func hasAny(nics []inventory.NIC, macs []string) bool {
+	return slices.ContainsFunc(nics, func(n inventory.NIC) bool { return slices.Contains(macs, n.MAC) })
+}
+
+func macs(nics []inventory.NIC) string {
+	var all []string
+	for _, n := range nics {
+		all = append(all, n.MAC)
+	}
+	return strings.Join(all, " ")
+}
+
+func notItsRow(slot, expected, seen string, by inventory.Witness) []profile.Finding {
 	return []profile.Finding{{
-		Check: "identity", Slot: "system serial", Expected: row.Serial, Seen: r.System.Serial,
-		Witness: r.Witness, Blocking: true,
+		Check: "identity", Slot: slot, Expected: expected, Seen: seen,
+		Witness: by, Blocking: true,
 		Advice: "Another machine stands in this one's place, or the manifest is wrong: compare the label, then mend the row and import again, or swap the machine.",
 	}}
 }

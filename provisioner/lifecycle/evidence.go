@@ -53,16 +53,16 @@ func awaitingReady(h provisioner.Host) string {
 	case !h.Intent.Started:
 		return "Awaited: a person. Run: muster order start " + string(h.Intent.Order)
 	}
-	return "Awaited: a disk to install to; the profile's install_disk finds none."
+	return "Awaited: its scout, which was not heard for a while. Power the host on with the network first in its boot order."
 }
 
 func awaitingInstalling(h provisioner.Host) string {
 	switch {
-	case hasStep(h, provisioner.StageWritten):
+	case Reached(h, provisioner.StageWritten):
 		return "Awaited: the call-home of the installed system at its first boot from the disk."
-	case hasStep(h, provisioner.StageWriting):
+	case Reached(h, provisioner.StageWriting):
 		return "Awaited: the end of the installation, then the call-home of the installed system."
-	case hasStep(h, provisioner.StageRootfs):
+	case Reached(h, provisioner.StageRootfs):
 		return "Awaited: the installer beginning to write to the disk."
 	}
 	return "Awaited: the installer's start."

@@ -26,7 +26,7 @@ func InstructionFor(h provisioner.Host) inventory.Instruction {
 	case provisioner.Verifying:
 		return now(h, inventory.Verify, say)
 	case provisioner.Installing:
-		if bootsDisk(h) {
+		if SystemOnDisk(h) {
 			return now(h, inventory.Reboot, "The installer is done; rebooting into what it installed.")
 		}
 		return now(h, inventory.Install, say)

@@ -14,8 +14,7 @@ import (
 	"github.com/muster-boot/muster/provisioner"
 )
 
-// MaxTries is how many install attempts a host gets on its own before a person
-// must speak.
+// MaxTries is how many attempts of a host may fail before a person must speak.
 const MaxTries = 3
 
 // Move is one step of a host along the table.
@@ -82,14 +81,17 @@ type Deadlines struct {
 // taken from mint.
 func Apply(h provisioner.Host, m Move, now time.Time, d Deadlines, mint Mint) provisioner.Host {
 	s := &h.Status
+	s.Before = ""
+	if m.To == provisioner.Quarantined {
+		s.Before = m.From
+	}
 	s.Phase, s.Since, s.Why = m.To, now, m.Why
 	s.Deadline = deadline(h, now, d)
 	s.Handled = raise(s.Handled, m.Effect.Handled)
-	s.Erase = s.Erase || m.Effect.Erase
 	if m.Effect.Reset {
-		s.Tries = 0
+		s.Tries, s.Erase = 0, m.Effect.Erase
 	}
-	if m.From == provisioner.Verifying && m.To != provisioner.Failed {
+	if m.Effect.Findings != nil || m.To == provisioner.Ready {
 		s.Findings = m.Effect.Findings
 	}
 	begin(s, m, now, mint)
@@ -101,18 +103,23 @@ func begin(s *provisioner.Status, m Move, now time.Time, mint Mint) {
 	switch m.To {
 	case provisioner.Discovered:
 		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now}
-		s.Key = mint.Key
 		s.Findings = nil
+		if s.Key == "" { // else a scout may be running with it
+			s.Key = mint.Key
+		}
 	case provisioner.Verifying:
 		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now}
 	case provisioner.Installing:
 		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now,
 			Token: mint.Token, Disk: m.Effect.Disk, Erase: s.Erase}
 		s.Erase = false
-		s.Tries++
 	case provisioner.Installed, provisioner.Registered:
 		s.Key = ""
 	case provisioner.Failed, provisioner.Quarantined:
+		s.Erase = false // it was granted to this run
+		if m.To == provisioner.Failed {
+			s.Tries++
+		}
 		if s.Key == "" {
 			s.Key = mint.Key
 		}
@@ -134,6 +141,15 @@ func deadline(h provisioner.Host, now time.Time, d Deadlines) time.Time {
 		provisioner.Failed, provisioner.Quarantined:
 	}
 	return time.Time{}
+}
+
+// Due is when h must be looked at again if nothing happens; zero where it waits
+// for a person.
+func Due(h provisioner.Host) time.Time {
+	if h.Status.Phase == provisioner.Discovered && reportIsCurrent(h) {
+		return time.Time{}
+	}
+	return h.Status.Deadline
 }
 
 // raise never lowers a counter, so an old move cannot undo what was handled.

@@ -100,6 +100,7 @@ func way() []fact {
 	report := func(h *provisioner.Host, now time.Time) {
 		if p := h.Status.Phase; p == provisioner.Discovered || p == provisioner.Verifying {
 			h.Facts.Report = &provisioner.Report{Attempt: h.Status.Attempt.ID, Received: now, Report: goodReport()}
+			h.Facts.Scout = &provisioner.Contact{Version: "v1", Last: now}
 		}
 	}
 	step := func(stage string) fact {
@@ -110,6 +111,7 @@ func way() []fact {
 	return []fact{
 		{"sighting", func(h *provisioner.Host, now time.Time) {
 			h.Facts.Sighting = &provisioner.Sighting{First: now, Last: now, Netboot: now, Network: "br0", MACs: []string{"52:54:00:00:00:01"}}
+			h.Facts.Scout = &provisioner.Contact{Version: "v1", Last: now}
 		}},
 		{"look", report},
 		{"verify", report},
@@ -158,8 +160,8 @@ func TestEveryPhaseSaysWhatIsAwaited(t *testing.T) {
 	for _, p := range provisioner.Phases() {
 		h := listedHost(t)
 		h.Status.Phase = p
-		if s := Awaiting(h); len(s) < len("Awaited: x") {
-			t.Errorf("%s awaits %q", p, s)
+		if s := Awaiting(h); s == "Awaited: nothing." {
+			t.Errorf("nobody thought of what %s awaits", p)
 		}
 	}
 }
@@ -203,7 +205,7 @@ func TestForeignDataBlocksUnlessErasingIsAllowedOrItIsOurs(t *testing.T) {
 		r := goodReport()
 		r.Disks[0].Signatures = []string{"gpt"}
 		h.Facts.Report = &provisioner.Report{Attempt: h.Status.Attempt.ID, Report: r}
-		return settle(t, h, start.Add(time.Minute))
+		return settle(t, h, start.Add(time.Second*10))
 	}
 	cases := []struct {
 		name string
@@ -216,6 +218,9 @@ func TestForeignDataBlocksUnlessErasingIsAllowedOrItIsOurs(t *testing.T) {
 		{"ours", func(h *provisioner.Host) {
 			h.Facts.Writes = []provisioner.Write{{Attempt: "a-old", Serial: "D-1"}}
 		}, provisioner.Installing},
+		{"ours, but in use since", func(h *provisioner.Host) {
+			h.Facts.Writes = []provisioner.Write{{Attempt: "a-old", Serial: "D-1", InUse: true}}
+		}, provisioner.Quarantined},
 		{"ours, but another disk", func(h *provisioner.Host) {
 			h.Facts.Writes = []provisioner.Write{{Attempt: "a-old", Serial: "D-2"}}
 		}, provisioner.Quarantined},
@@ -258,13 +263,13 @@ func TestAnotherMachineInARowsPlaceIsQuarantined(t *testing.T) {
 	}
 }
 
-func TestAFailedHostThatNetbootsAgainIsTriedUntilItsBudgetIsSpent(t *testing.T) {
+func TestAFailedHostThatShowsItselfIsTriedUntilItsBudgetIsSpent(t *testing.T) {
 	h := at(t, provisioner.Installing)
-	now := h.Status.Deadline.Add(time.Second)
+	now := h.Status.Deadline
 	for try := 1; ; try++ {
-		h = settle(t, h, now)
-		if h.Status.Phase != provisioner.Failed {
-			t.Fatalf("try %d: %s", try, h.Status.Phase)
+		now = h.Status.Deadline.Add(time.Second)
+		if h = settle(t, h, now); h.Status.Phase != provisioner.Failed || h.Status.Tries != try {
+			t.Fatalf("try %d: %s after %d tries", try, h.Status.Phase, h.Status.Tries)
 		}
 		now = now.Add(time.Minute)
 		way()[0].on(&h, now)
@@ -272,14 +277,110 @@ func TestAFailedHostThatNetbootsAgainIsTriedUntilItsBudgetIsSpent(t *testing.T) 
 		if try == MaxTries {
 			break
 		}
-		for range 2 {
-			way()[1].on(&h, now)
-			h = settle(t, h, now)
+		if h.Status.Phase != provisioner.Discovered {
+			t.Fatalf("try %d: switched on again it is %s", try, h.Status.Phase)
 		}
-		now = h.Status.Deadline.Add(time.Second)
 	}
-	if h.Status.Phase != provisioner.Failed || h.Status.Tries != MaxTries {
-		t.Errorf("after %d tries: %s", h.Status.Tries, h.Status.Phase)
+	if h.Status.Phase != provisioner.Failed {
+		t.Errorf("its budget is spent and it is %s", h.Status.Phase)
+	}
+	h.Intent.Requests.Retry++
+	if h = settle(t, h, now.Add(time.Second)); h.Status.Phase != provisioner.Expected || h.Status.Tries != 0 {
+		t.Errorf("a person's retry leaves it %s after %d tries", h.Status.Phase, h.Status.Tries)
+	}
+}
+
+func TestHoldAndReleaseOfAStandingSystemInstallsNothing(t *testing.T) {
+	for _, phase := range []provisioner.Phase{provisioner.Installed, provisioner.Registered} {
+		h := at(t, phase)
+		now := start.Add(5 * time.Minute)
+		h.Intent.Hold = "recall"
+		if h = settle(t, h, now); h.Status.Phase != provisioner.Quarantined {
+			t.Fatalf("held: %s", h.Status.Phase)
+		}
+		h.Intent.Hold = ""
+		h.Intent.Requests.Release++
+		h = settle(t, h, now)
+		way()[0].on(&h, now.Add(time.Second))
+		if h = settle(t, h, now.Add(time.Second)); h.Status.Phase != phase {
+			t.Errorf("released from %s: %s", phase, h.Status.Phase)
+		}
+	}
+}
+
+func TestAConflictDoesNotMoveAStandingSystem(t *testing.T) {
+	h := at(t, provisioner.Registered)
+	h.Facts.Conflict = "a stranger says it is this host"
+	if h = settle(t, h, start.Add(time.Hour)); h.Status.Phase != provisioner.Registered {
+		t.Errorf("a stranger moved it to %s", h.Status.Phase)
+	}
+}
+
+func TestAReadyHostInstallsOnlyWhatWasCheckedAndIsStillThere(t *testing.T) {
+	ready := func() provisioner.Host {
+		h := at(t, provisioner.Verifying)
+		h.Intent.Started = false
+		way()[2].on(&h, start.Add(10*time.Second))
+		if h = settle(t, h, start.Add(10*time.Second)); h.Status.Phase != provisioner.Ready {
+			t.Fatalf("not ready but %s", h.Status.Phase)
+		}
+		h.Intent.Started = true
+		return h
+	}
+	soon := start.Add(20 * time.Second)
+	if h := settle(t, ready(), soon); h.Status.Phase != provisioner.Installing {
+		t.Errorf("started while its scout waits: %s", h.Status.Phase)
+	}
+	if h := settle(t, ready(), start.Add(time.Hour)); h.Status.Phase != provisioner.Ready || !strings.Contains(Awaiting(h), "Power the host on") {
+		t.Errorf("started when it was switched off: %s: %s", h.Status.Phase, Awaiting(h))
+	}
+	again := ready()
+	again.Facts.Sighting.Netboot = soon
+	if h := settle(t, again, soon); h.Status.Phase != provisioner.Discovered {
+		t.Errorf("booted again it is %s on an old report", h.Status.Phase)
+	}
+	moved := ready()
+	moved.Intent.Row.Serial = "SN-7"
+	if h := settle(t, moved, soon); h.Status.Phase != provisioner.Quarantined {
+		t.Errorf("its row changed under it and it is %s", h.Status.Phase)
+	}
+}
+
+func TestTheGrantToEraseEndsWithItsRun(t *testing.T) {
+	h := at(t, provisioner.Registered)
+	h.Intent.Requests.Reinstall++
+	h = settle(t, h, start.Add(time.Minute))
+	h.Intent.Hold = "wrong rack"
+	h = settle(t, h, start.Add(2*time.Minute))
+	h.Intent.Hold = ""
+	h.Intent.Requests.Release++
+	if h = settle(t, h, start.Add(3*time.Minute)); h.Status.Erase {
+		t.Error("held and released, it may still erase")
+	}
+}
+
+func TestARunningScoutKeepsItsKeyOverARetry(t *testing.T) {
+	h := at(t, provisioner.Verifying)
+	key := h.Status.Key
+	h.Intent.Requests.Retry++
+	h = settle(t, h, start.Add(time.Minute))
+	h.Facts.Scout = &provisioner.Contact{Last: start.Add(2 * time.Minute)}
+	m, ok := Next(h, start.Add(2*time.Minute))
+	if !ok {
+		t.Fatal("a scout that asks does not bring the host back")
+	}
+	h = Apply(h, m, start.Add(2*time.Minute), deadlines, Mint{Attempt: "a-new", Key: "another"})
+	if h.Status.Phase != provisioner.Discovered || h.Status.Key != key {
+		t.Errorf("%s with a new key: its scout is locked out", h.Status.Phase)
+	}
+}
+
+func TestAHostThatWaitsForApprovalIsNotDue(t *testing.T) {
+	h := at(t, provisioner.Discovered)
+	h.Intent.Order = ""
+	way()[1].on(&h, start.Add(time.Minute))
+	if due := Due(h); !due.IsZero() {
+		t.Errorf("due at %s though a person is awaited", due)
 	}
 }
 

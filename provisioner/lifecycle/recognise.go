@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/inventory/manifest"
@@ -17,6 +18,17 @@ type Recognition struct {
 	// Conflict says why nobody may guess, and With names the others concerned.
 	Conflict string
 	With     []provisioner.HostID
+	// Port is the host whose second network port this record is; empty where
+	// nothing is to be removed.
+	Port provisioner.HostID
+}
+
+// ListsUUID tells whether h's row lists this UUID, in either byte order. Makers
+// give one UUID to many boards, so only a UUID that a person wrote down names a
+// host before it has reported.
+func ListsUUID(h provisioner.Host, uuid string) bool {
+	same, _ := inventory.SameUUID(h.Intent.Row.UUID, uuid)
+	return same
 }
 
 // Recognise compares what was seen of h with every other host. It is run again
@@ -27,9 +39,15 @@ func Recognise(h provisioner.Host, others []provisioner.Host) Recognition {
 	if len(keys) == 0 {
 		return Recognition{}
 	}
+	if whole := portOf(h, others); whole != "" {
+		return Recognition{Port: whole}
+	}
 	if twin, what := twinOf(h, others); twin != "" {
 		return Recognition{With: []provisioner.HostID{twin}, Conflict: fmt.Sprintf(
 			"This host and %s both say they have %s. Look at both labels; remove the record of the one that is gone with: muster host rm ID", twin, what)}
+	}
+	if other, why := claimed(h, others); other != "" {
+		return Recognition{With: []provisioner.HostID{other}, Conflict: why}
 	}
 	byID := map[string]provisioner.Host{}
 	var rows []manifest.Expected
@@ -40,6 +58,24 @@ func Recognise(h provisioner.Host, others []provisioner.Host) Recognition {
 		}
 	}
 	return recognition(h, manifest.Match(rows, keys), byID)
+}
+
+// portOf finds the host that reported every address under which h, which is in
+// no order and runs no scout, was seen: h is that host's other port.
+func portOf(h provisioner.Host, others []provisioner.Host) provisioner.HostID {
+	if h.Intent.Order != "" || h.Facts.Report != nil || h.Facts.Scout != nil || h.Facts.Sighting == nil {
+		return ""
+	}
+	for _, o := range others {
+		if o.Facts.Report == nil {
+			continue
+		}
+		foreign := func(mac string) bool { return !hasAny(o.Facts.Report.Report.NICs, []string{mac}) }
+		if !slices.ContainsFunc(h.Facts.Sighting.MACs, foreign) {
+			return o.ID
+		}
+	}
+	return ""
 }
 
 // recognition turns the match of h's keys into what to do about h.
@@ -83,6 +119,23 @@ func conflictedRows(h provisioner.Host, m manifest.Result) Recognition {
 		return Recognition{}
 	}
 	return r
+}
+
+// claimed finds another host, in no order, that reported keys of h's row though
+// h itself was seen: both stop until a person has looked.
+func claimed(h provisioner.Host, others []provisioner.Host) (provisioner.HostID, string) {
+	if h.Intent.Order == "" {
+		return "", ""
+	}
+	for _, o := range others {
+		if o.Intent.Order != "" || o.Facts.Report == nil {
+			continue
+		}
+		if m := manifest.Match([]manifest.Expected{expected(h)}, seenKeys(o)); m.Verdict == manifest.Matched {
+			return o.ID, fmt.Sprintf("%s, which is in no order, has keys of this host's row. Look at both labels, and correct the manifest.", o.ID)
+		}
+	}
+	return "", ""
 }
 
 // twinOf finds another host that was seen with the same serial or UUID.

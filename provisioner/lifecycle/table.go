@@ -30,11 +30,15 @@ func phases(p ...provisioner.Phase) []provisioner.Phase { return p }
 // written to.
 var table = []Rule{
 	{phases(), "a person holds the host", held, provisioner.Quarantined, Operator, nil},
-	{phases(), "two hosts claim one identity", conflicted, provisioner.Quarantined, Refusal, nil},
+	{phases(provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Verifying, provisioner.Ready,
+		provisioner.Installing, provisioner.Failed),
+		"two hosts claim one identity", conflicted, provisioner.Quarantined, Refusal, nil},
 	{phases(provisioner.Quarantined, provisioner.Failed, provisioner.Ready, provisioner.Installed, provisioner.Registered),
 		"reinstall asked", reinstallAsked, provisioner.Expected, Operator, grantErase},
+	{phases(provisioner.Quarantined), "release asked, was registered", releasedFrom(provisioner.Registered), provisioner.Registered, Operator, startOver},
+	{phases(provisioner.Quarantined), "release asked, was installed", releasedFrom(provisioner.Installed), provisioner.Installed, Operator, startOver},
 	{phases(provisioner.Quarantined), "release asked", releaseAsked, provisioner.Expected, Operator, startOver},
-	{phases(provisioner.Discovered, provisioner.Verifying, provisioner.Ready, provisioner.Installing, provisioner.Installed, provisioner.Failed),
+	{phases(provisioner.Discovered, provisioner.Verifying, provisioner.Ready, provisioner.Installing, provisioner.Failed),
 		"retry asked", retryAsked, provisioner.Expected, Operator, startOver},
 
 	{phases(provisioner.Unknown), "a person listed or approved it", listed, provisioner.Expected, Operator, nil},
@@ -45,11 +49,12 @@ var table = []Rule{
 	{phases(provisioner.Discovered), "scout reported, host is listed", reported, provisioner.Verifying, Success, nil},
 	{phases(provisioner.Discovered), "deadline: no report", overdueUnreported, provisioner.Failed, Deadline, nil},
 
-	{phases(provisioner.Verifying), "hardware differs", mismatched, provisioner.Quarantined, Refusal, verdict},
+	{phases(provisioner.Verifying, provisioner.Ready), "hardware differs", mismatched, provisioner.Quarantined, Refusal, verdict},
 	{phases(provisioner.Verifying), "hardware matches", verified, provisioner.Ready, Success, verdict},
 	{phases(provisioner.Verifying), "deadline: no report", overdue, provisioner.Failed, Deadline, nil},
 
-	{phases(provisioner.Ready), "order started, names an image", assigned, provisioner.Installing, Success, target},
+	{phases(provisioner.Ready), "boots from the network again", bootsAgain, provisioner.Discovered, Success, nil},
+	{phases(provisioner.Ready), "order started, names an image, scout is there", assigned, provisioner.Installing, Success, target},
 
 	{phases(provisioner.Installing), "this attempt called home", calledHome, provisioner.Installed, Success, nil},
 	{phases(provisioner.Installing), "deadline: no call-home", overdue, provisioner.Failed, Deadline, nil},
@@ -59,7 +64,7 @@ var table = []Rule{
 
 	{phases(provisioner.Failed), "receipt stored after all", receipted, provisioner.Registered, Success, nil},
 	{phases(provisioner.Failed), "called home after all", calledHomeLate, provisioner.Installed, Success, nil},
-	{phases(provisioner.Failed), "netboots again, tries left", returned, provisioner.Discovered, Success, nil},
+	{phases(provisioner.Failed), "shows itself again, tries left", returned, provisioner.Discovered, Success, nil},
 }
 
 // verdict, target, grantErase and startOver are the effects of moves.
@@ -89,11 +94,12 @@ func Findings(h provisioner.Host) []profile.Finding {
 	return append(rowFindings(h.Intent.Row, r.Report), profile.Compare(h.Intent.Rules, r.Report, allowed(h))...)
 }
 
-// allowed is what may be done to the disk in this run.
+// allowed is what may be done to the disk in this run. What an attempt of ours
+// left half-done is ours; what called home once is not ours any more.
 func allowed(h provisioner.Host) profile.Allow {
 	a := profile.Allow{Erase: h.Intent.Erase || h.Status.Erase}
 	for _, w := range h.Facts.Writes {
-		if w.Serial != "" && !slices.Contains(a.Ours, w.Serial) {
+		if w.Serial != "" && !w.InUse && !slices.Contains(a.Ours, w.Serial) {
 			a.Ours = append(a.Ours, w.Serial)
 		}
 	}
