@@ -25,7 +25,7 @@ const (
 	ovmfVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
 
 	// bootDeadline is several times what the boot takes on an idle machine.
-	bootDeadline = 55 * time.Second
+	bootDeadline = 4 * time.Minute
 )
 
 // The whole way: firmware boots the network first, iPXE holds the card and
