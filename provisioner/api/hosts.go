@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 	"strconv"
@@ -24,7 +25,7 @@ func (p *people) hostRoutes() []route {
 	return []route{
 		{"GET", "/v1/hosts", Viewer, "hostList", "All hosts", []param{{"order", "only of this order"}, {"phase", "only in this phase"}}, nil, []v1.Host{}, p.listHosts},
 		{"GET", ref, Viewer, "hostShow", "One host, by id, serial, name or MAC", nil, nil, v1.Host{}, p.showHost},
-		{"GET", ref + "/journal", Viewer, "hostJournal", "What happened to a host", []param{{"after", "only entries after this number"}}, nil, []v1.Entry{}, p.journal},
+		{"GET", ref + "/journal", Viewer, "hostJournal", "What happened to a host, first what did under ids it had before", []param{{"after", "only entries of its present id after this number"}}, nil, []v1.Entry{}, p.journal},
 		{"GET", ref + "/why", Viewer, "hostWhy", "Why a host is where it is and what it waits for", nil, nil, v1.Why{}, p.why},
 		{"POST", ref + "/approve", Operator, "hostApprove", "Take an unlisted host into an order", nil, v1.Approve{}, v1.Host{}, p.approveHost},
 		{"POST", ref + "/hold", Operator, "hostHold", "Stop a host, with a reason", nil, v1.Hold{}, v1.Host{}, p.holdHost},
@@ -71,11 +72,31 @@ func (p *people) journal(r *http.Request) Response {
 	if err != nil {
 		return fail(err)
 	}
-	entries, err := p.Store.Journal(r.Context(), h.ID, after, journalEntries)
+	entries, err := p.entriesOf(r.Context(), h, after)
 	if err != nil {
 		return fail(err)
 	}
 	return ok(entryShapes(entries))
+}
+
+// entriesOf is a host's journal. Read from its start it begins with the journals
+// of the ids under which the host was seen before it was recognised; the
+// numbers are each id's own.
+func (p *people) entriesOf(ctx context.Context, h provisioner.Host, after uint64) ([]provisioner.Entry, error) {
+	own, err := p.Store.Journal(ctx, h.ID, after, journalEntries)
+	if err != nil || after > 0 {
+		return own, err
+	}
+	var all []provisioner.Entry
+	for _, id := range h.Aliases {
+		entries, err := p.Store.Journal(ctx, id, 0, journalEntries)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entries...)
+	}
+	slices.SortStableFunc(all, func(a, b provisioner.Entry) int { return a.At.Compare(b.At) })
+	return append(all, own...), nil
 }
 
 func (p *people) why(r *http.Request) Response {

@@ -33,7 +33,8 @@ func (c *Client) Why(ctx context.Context, ref string) (v1.Why, error) {
 }
 
 // Journal returns a host's entries numbered above after, oldest first; a long
-// journal comes in several answers.
+// journal comes in several answers. With after empty the entries of ids that
+// the host had before come first, each id's numbered from 1.
 func (c *Client) Journal(ctx context.Context, ref, after string) ([]v1.Entry, error) {
 	var entries []v1.Entry
 	err := c.caller.get(ctx, hostPath(ref)+"/journal?"+url.Values{"after": {after}}.Encode(), &entries)
