@@ -217,15 +217,16 @@ func diskDevices(d Disk, i int, boot string) []string {
 	return nil
 }
 
-// nvmeDevices is a controller with one namespace, which is where an EUI-64
-// belongs.
+// nvmeDevices is a controller with one namespace. Only a namespace that is a
+// device of its own can have an EUI-64; but its place in the boot order has a
+// node that OVMF cannot read, and then OVMF ignores the whole order. So such a
+// disk is left out of the boot order.
 func nvmeDevices(d Disk, i int, boot string) []string {
 	controller := fmt.Sprintf("nvme,id=nvme%d,serial=%s", i, option(d.Serial))
-	namespace := fmt.Sprintf("nvme-ns,bus=nvme%d,drive=disk%d%s", i, i, boot)
-	if d.WWN != 0 {
-		namespace += fmt.Sprintf(",eui64=%#016x", d.WWN)
+	if d.WWN == 0 {
+		return []string{"-device", controller + fmt.Sprintf(",drive=disk%d%s", i, boot)}
 	}
-	return []string{"-device", controller, "-device", namespace}
+	return []string{"-device", controller, "-device", fmt.Sprintf("nvme-ns,bus=nvme%d,drive=disk%d,eui64=%#x", i, i, d.WWN)}
 }
 
 // cdArgs is a CD drive on the chipset's own controller. The drive is there

@@ -95,7 +95,7 @@ func TestDiskSaysWhatItIs(t *testing.T) {
 	}{
 		"NVMe": {
 			Disk{Kind: NVMe, Serial: "S1", WWN: 0x5254001122334455},
-			[]string{"-device nvme,id=nvme0,serial=S1", "-device nvme-ns,bus=nvme0,drive=disk0,bootindex=1,eui64=0x5254001122334455"},
+			[]string{"-device nvme,id=nvme0,serial=S1", "-device nvme-ns,bus=nvme0,drive=disk0,eui64=0x5254001122334455"},
 		},
 		"SATA SSD": {
 			Disk{Kind: SATA, Serial: "S1", WWN: 0x5000c50011223344},
