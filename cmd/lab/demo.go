@@ -22,7 +22,7 @@ import (
 
 const (
 	demoDir     = "build/demo"
-	demoTimeout = 12 * time.Minute
+	demoTimeout = 10 * time.Minute
 	// straySilence is how long the unlisted host is watched after it was seen.
 	straySilence = 20 * time.Second
 )
@@ -32,6 +32,28 @@ type role struct {
 	spec lab.Spec
 	end  string // phase
 	what string // one line for people
+	// finding is the check that must have blocked a host that ends quarantined.
+	finding string
+}
+
+// demoHandoff is the driver of the demo's order.
+const demoHandoff = "callhome"
+
+// judge says what is wrong with a host that should have ended as this role:
+// another phase, or the right one without its proof.
+func (r role) judge(h v1.Host) error {
+	blocks := func(f v1.Finding) bool { return f.Check == r.finding && f.Blocking && f.Sentence != "" }
+	switch {
+	case h.Phase != r.end:
+		return fmt.Errorf("%s is %s, not %s: %s", r.spec.Name, h.Phase, r.end, h.Why)
+	case r.end == "registered" && (h.Receipt == nil || h.Receipt.Driver != demoHandoff || h.Receipt.Proof == ""):
+		return fmt.Errorf("%s is registered without a receipt of %s: %+v", r.spec.Name, demoHandoff, h.Receipt)
+	case r.end == "quarantined" && !slices.ContainsFunc(h.Findings, blocks):
+		return fmt.Errorf("%s is quarantined, but not by the check %s: %s", r.spec.Name, r.finding, h.Why)
+	case r.end == "unknown" && h.Address != "":
+		return fmt.Errorf("%s is in no manifest and was answered: it has the address %s", r.spec.Name, h.Address)
+	}
+	return nil
 }
 
 // cast is the demo's hosts. Only the wrong one differs from edge-minimum.
@@ -41,16 +63,16 @@ func cast() []role {
 	return []role{
 		{lab.Spec{Name: "bios-1", Firmware: lab.BIOS, Serial: "MD-0001", UUID: "6d757374-0001-4000-8000-000000000001",
 			NICs: []lab.NIC{{MAC: "52:54:00:6d:00:01", Network: "line"}}, Disks: nvme},
-			"registered", "BIOS, listed by MAC"},
+			"registered", "BIOS, listed by MAC", ""},
 		{lab.Spec{Name: "uefi-1", Firmware: lab.UEFI, Serial: "MD-0002", UUID: "6d757374-0002-4000-8000-000000000002",
 			NICs: []lab.NIC{{MAC: "52:54:00:6d:00:02", Network: "bench"}}, Disks: scsi},
-			"registered", "UEFI, listed by serial on a discovering network"},
+			"registered", "UEFI, listed by serial on a discovering network", ""},
 		{lab.Spec{Name: "small-1", Firmware: lab.BIOS, Serial: "MD-0003", UUID: "6d757374-0003-4000-8000-000000000003", MemoryMiB: 2048,
 			NICs: []lab.NIC{{MAC: "52:54:00:6d:00:03", Network: "line"}}, Disks: nvme},
-			"quarantined", "BIOS, 2 GiB of memory where 8 are wanted"},
+			"quarantined", "BIOS, 2 GiB of memory where 8 are wanted", "memory"},
 		{lab.Spec{Name: "stray-1", Firmware: lab.BIOS, Serial: "MD-0004", UUID: "6d757374-0004-4000-8000-000000000004",
 			NICs: []lab.NIC{{MAC: "52:54:00:6d:00:04", Network: "line"}}, Disks: nvme},
-			"unknown", "BIOS, in no manifest, on a silent network"},
+			"unknown", "BIOS, in no manifest, on a silent network", ""},
 	}
 }
 
@@ -64,7 +86,7 @@ func demoNetworks() []site.Network {
 const demoOrder = `name: demo
 profile: edge-minimum
 image: ` + site.ApplianceImage + `
-handoff: {driver: callhome}
+handoff: {driver: ` + demoHandoff + `}
 after: reboot
 `
 
@@ -159,10 +181,8 @@ func watchHost(ctx context.Context, s *site.Site, r role, started time.Time, out
 			fmt.Fprintf(out, "demo: %5.1fs  %-8s %-11s %s\n", time.Since(started).Seconds(), r.spec.Name, h.Phase, h.Why)
 		}
 		switch phase {
-		case r.end:
-			return nil
-		case "failed", "quarantined", "registered":
-			return fmt.Errorf("%s ended %s, not %s: %s", r.spec.Name, phase, r.end, h.Why)
+		case r.end, "failed", "quarantined", "registered":
+			return r.judge(h)
 		}
 		select {
 		case <-ctx.Done():
@@ -189,8 +209,8 @@ func watchStray(ctx context.Context, s *site.Site, r role, started time.Time, ou
 	if h, err = s.Client.Host(ctx, mac); err != nil {
 		return err
 	}
-	if h.Phase != "unknown" || h.Address != "" {
-		return fmt.Errorf("%s is in no manifest and was answered: it is %s with address %q", r.spec.Name, h.Phase, h.Address)
+	if err := r.judge(h); err != nil {
+		return err
 	}
 	i := slices.IndexFunc(s.Lab.Hosts(), func(h *lab.Host) bool { return h.Spec().Name == r.spec.Name })
 	fmt.Fprintf(out, "demo: %5.1fs  %-8s was never answered; switching it off\n", time.Since(started).Seconds(), r.spec.Name)
@@ -228,7 +248,7 @@ func printRows(out io.Writer, roles []role, hosts []v1.Host) {
 			h = hosts[i]
 		}
 		verdict := "no"
-		if h.Phase == r.end {
+		if r.judge(h) == nil {
 			verdict = "yes"
 		}
 		fmt.Fprintf(out, "%-8s  %-12s  %-9s  %-12s  %-8s  %s\n", r.spec.Name, h.Serial, h.Boot, h.Phase, verdict, h.Why)
