@@ -125,19 +125,26 @@ func (s *Site) await(t *testing.T, within time.Duration, ref string, phases ...s
 	return h
 }
 
-// checkJournal holds that a host's journal has no gap and no double, and that
-// it moved to each of the phases exactly once.
-func (s *Site) checkJournal(t *testing.T, ref string, once ...string) {
+// journal is all that happened to a host, also under ids that it had before.
+func (s *Site) journal(t *testing.T, ref string) []v1.Entry {
 	t.Helper()
 	entries, err := s.Client.Journal(t.Context(), ref, "")
 	if err != nil {
 		t.Fatal(err)
 	}
-	moves := map[string]int{}
-	for i, e := range entries {
-		if e.Seq != uint64(i)+1 {
-			t.Errorf("journal of %s: entry %d has number %d", ref, i+1, e.Seq)
+	return entries
+}
+
+// checkJournal holds that a host's journal has no gap and no double, and that
+// it moved to each of the phases exactly once.
+func (s *Site) checkJournal(t *testing.T, ref string, once ...string) {
+	t.Helper()
+	moves, last := map[string]int{}, map[string]uint64{} // by phase, by id
+	for _, e := range s.journal(t, ref) {
+		if e.Seq != last[e.Host]+1 {
+			t.Errorf("journal of %s: entry %d of id %s follows %d", ref, e.Seq, e.Host, last[e.Host])
 		}
+		last[e.Host] = e.Seq
 		if e.Kind == "move" {
 			moves[e.Phase]++
 		}

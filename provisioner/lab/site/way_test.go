@@ -7,10 +7,12 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/lab"
 )
 
@@ -135,25 +137,73 @@ func TestAServerKilledWhileItsHostsWorkLosesNothing(t *testing.T) {
 	s.order(t, first, second)
 	a, b := s.add(t, first), s.add(t, second)
 	powerOn(t, a)
-	s.await(t, bootTime, first.Serial, "verifying", "ready", "installing")
-	restart(t, s)
+	s.catch(t, first.Serial, "verifying")
+	whileVerifying := restart(t, s)
 	powerOn(t, b)
-	s.await(t, bootTime, second.Serial, "installing")
-	restart(t, s)
+	s.catch(t, second.Serial, "installing")
+	whileInstalling := restart(t, s)
 	for _, spec := range []lab.Spec{first, second} {
 		s.await(t, installTime, spec.Serial, "registered")
 		s.checkJournal(t, spec.Serial, "verifying", "installing", "installed", "registered")
 	}
+	s.checkLeft(t, first.Serial, "verifying", whileVerifying)
+	s.checkLeft(t, second.Serial, "installing", whileInstalling)
 }
 
-func restart(t *testing.T, s *Site) {
+// catch returns within moments of a host coming to a phase, which may be a short
+// one; a host that has already left it ends the test.
+func (s *Site) catch(t *testing.T, ref, phase string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		h, err := s.Client.Host(ctx, ref)
+		if err == nil && h.Phase == phase {
+			return
+		}
+		if err == nil && !onItsWay(h.Phase, phase) {
+			t.Fatalf("%s was not caught %s: it is %s already: %s", ref, phase, h.Phase, h.Why)
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s never came to %s: it is %s (%v)", ref, phase, h.Phase, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// onItsWay tells whether a host in phase now may still come to the other.
+func onItsWay(now, to string) bool {
+	way := []string{"expected", "discovered", "verifying", "ready", "installing", "installed", "registered"}
+	at := slices.Index(way, now)
+	return at >= 0 && at < slices.Index(way, to)
+}
+
+// checkLeft holds that a host left a phase only after the server was gone: it
+// was killed in that phase.
+func (s *Site) checkLeft(t *testing.T, ref, phase string, gone time.Time) {
+	t.Helper()
+	left := slices.IndexFunc(s.journal(t, ref), func(e v1.Entry) bool {
+		return e.Kind == "move" && strings.HasPrefix(e.Text, phase+" -> ") && e.At.After(gone)
+	})
+	if left < 0 {
+		t.Errorf("%s did not leave %s after the server was killed at %s: it was killed too late", ref, phase, gone)
+	}
+}
+
+// restart kills the server, starts it again, and returns when it was gone.
+func restart(t *testing.T, s *Site) time.Time {
 	t.Helper()
 	if err := s.Kill(); err != nil {
 		t.Fatal(err)
 	}
+	gone := time.Now()
 	if err := s.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	return gone
 }
 
 // TestAHostThatLosesPowerWhileInstallingFailsAndIsRetried takes the power away
