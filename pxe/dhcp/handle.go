@@ -174,7 +174,7 @@ func (s *Server) tell(sight Sighting) {
 		e = s.log.Debug()
 	}
 	e.Str("mac", sight.Client.MAC.String()).Str("interface", sight.Client.Network).
-		Str("message", strings.ToLower(sight.Message)).Str("loader", string(sight.Client.Loader)).
+		Str("dhcp", strings.ToLower(sight.Message)).Str("loader", string(sight.Client.Loader)).
 		Bool("served", sight.Served).Stringer("address", sight.Address).Str("boot", sight.Boot).Str("note", sight.Note).
 		Msg("a client asked for an address")
 	s.watcher.Saw(sight)
