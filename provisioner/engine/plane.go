@@ -105,7 +105,7 @@ func (e *Engine) Report(ctx context.Context, id provisioner.HostID, attempt prov
 }
 
 func reportLine(r inventory.Report) string {
-	return fmt.Sprintf("The scout reported %s %s, serial %s: %d CPUs, %d DIMM slots, %d disks, %d NICs.",
+	return fmt.Sprintf("The scout reported %s %s, serial %s; CPUs: %d, DIMM slots: %d, disks: %d, network ports: %d.",
 		r.System.Manufacturer, r.System.Product, r.System.Serial, len(r.CPUs), len(r.DIMMs), len(r.Disks), len(r.NICs))
 }
 
