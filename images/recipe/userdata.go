@@ -101,10 +101,15 @@ func (h Host) check() error {
 	return nil
 }
 
-// call asks muster. A server that restarts refuses connections for a moment, and
-// curl by itself takes that for an answer: it is asked again for five minutes,
-// since a lost "written" would have the host installed twice.
-const call = "curl -fsS -m 10 --retry 60 --retry-delay 5 --retry-connrefused --retry-max-time 300 -X POST "
+// The calls to muster. A server that restarts refuses connections for a moment,
+// and curl by itself takes that for an answer. The installer asks again for five
+// minutes, since a lost "written" would have the host installed twice. The
+// installed system does for half a minute only: it calls at every boot, also
+// where muster is long gone, and its agent's registration proves as much.
+const (
+	installerCall = "curl -fsS -m 10 --retry 60 --retry-delay 5 --retry-connrefused --retry-max-time 300 -X POST "
+	systemCall    = "curl -fsS -m 10 --retry 6 --retry-delay 5 --retry-connrefused --retry-max-time 30 -X POST "
+)
 
 // refusal is what an installer does that may not write. Nothing after poweroff
 // must run, so the shell waits for the end.
@@ -114,7 +119,7 @@ const refusal = "{ echo 'muster does not let this installation write to the disk
 // said, because installers differ in what they do when told nothing.
 func (h Host) ours() map[string]any {
 	stages := map[string]any{}
-	add := func(stage, name, url, otherwise, condition string) {
+	add := func(stage, name, call, url, otherwise, condition string) {
 		if url == "" {
 			return
 		}
@@ -126,9 +131,9 @@ func (h Host) ours() map[string]any {
 	}
 	// The first stage of the installer; before-install comes when the disk has
 	// been partitioned.
-	add("kairos-install.pre.before", "ask muster whether the disk may be written", h.BeforeInstall, refusal, "")
-	add("after-install", "tell muster that the installer is done", h.AfterInstall, "true", "")
-	add("network", "tell muster that the installed system is up", h.Booted, "true", "[ ! -e /run/cos/live_mode ]")
+	add("kairos-install.pre.before", "ask muster whether the disk may be written", installerCall, h.BeforeInstall, refusal, "")
+	add("after-install", "tell muster that the installer is done", installerCall, h.AfterInstall, "true", "")
+	add("network", "tell muster that the installed system is up", systemCall, h.Booted, "true", "[ ! -e /run/cos/live_mode ]")
 	doc := map[string]any{
 		"hostname": h.Name,
 		"install": map[string]any{

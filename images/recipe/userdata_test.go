@@ -63,7 +63,7 @@ func TestUserDataSaysEverythingTheInstallerNeeds(t *testing.T) {
     "network": [
       {
         "commands": [
-          "curl -fsS -m 10 --retry 60 --retry-delay 5 --retry-connrefused --retry-max-time 300 -X POST http://10.1.0.5:8067/a/tok/booted || true"
+          "curl -fsS -m 10 --retry 6 --retry-delay 5 --retry-connrefused --retry-max-time 30 -X POST http://10.1.0.5:8067/a/tok/booted || true"
         ],
         "if": "[ ! -e /run/cos/live_mode ]",
         "name": "tell muster that the installed system is up"

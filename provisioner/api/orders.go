@@ -13,7 +13,7 @@ import (
 
 // maxTries bounds how often a change of many hosts is planned again because one
 // of them changed meanwhile.
-const maxTries = 32
+const maxTries = 200
 
 func (p *people) orderRoutes() []route {
 	const name = "/v1/orders/{name}"

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sync/errgroup"
@@ -196,7 +197,10 @@ func TestAnOrderStartsWhileItsHostsChangeAllTheTime(t *testing.T) {
 	var g errgroup.Group
 	for _, id := range ids {
 		g.Go(func() error {
+			tick := time.NewTicker(2 * time.Millisecond) // far more often than any host
+			defer tick.Stop()
 			for n := 0; changing.Err() == nil; n++ {
+				<-tick.C
 				_, err := s.Store.Change(t.Context(), provisioner.HostID(id), func(h *provisioner.Host) ([]provisioner.Entry, error) {
 					h.Facts.Conflict = strconv.Itoa(n)
 					return nil, nil

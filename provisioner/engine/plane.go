@@ -23,9 +23,6 @@ const contactEvery = 10 * time.Second
 // have a meaning.
 const maxStepFacts = 64
 
-// inertUserData is what a configuration URL answers once its attempt is over.
-const inertUserData = "#cloud-config\n{}\n"
-
 // Time is the server's clock.
 func (e *Engine) Time(context.Context) time.Time { return e.Now() }
 
@@ -212,12 +209,9 @@ func diskSerial(h provisioner.Host) string {
 }
 
 // UserData is the configuration of an attempt. It may be asked for several
-// times a boot; when the attempt is over it is inert.
+// times a boot; the error is a Gone fault when the attempt is over.
 func (e *Engine) UserData(ctx context.Context, attempt provisioner.AttemptID) ([]byte, error) {
 	id, err := e.hostOf(ctx, attempt)
-	if provisioner.KindOf(err) == provisioner.Gone {
-		return []byte(inertUserData), nil
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -226,7 +220,7 @@ func (e *Engine) UserData(ctx context.Context, attempt provisioner.AttemptID) ([
 		return nil, err
 	}
 	if !configOpen(h, attempt) {
-		return []byte(inertUserData), nil
+		return nil, &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf("attempt %s of host %s needs its configuration no more", attempt, h.ID)}
 	}
 	d, ok := e.drivers[h.Intent.Handoff]
 	if !ok {
