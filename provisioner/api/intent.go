@@ -40,9 +40,10 @@ func release(h *provisioner.Host) (string, error) {
 	return "Released.", nil
 }
 
+// retry begins anew. An installed host's disk is in use, so it takes a reinstall.
 func retry(h *provisioner.Host) (string, error) {
 	may := []provisioner.Phase{provisioner.Discovered, provisioner.Verifying, provisioner.Ready,
-		provisioner.Installing, provisioner.Installed, provisioner.Failed}
+		provisioner.Installing, provisioner.Failed}
 	if err := inPhase(*h, "retried", may...); err != nil {
 		return "", err
 	}
