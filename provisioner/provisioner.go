@@ -92,6 +92,7 @@ type Facts struct {
 	Booted       *CallHome     `json:"booted,omitempty"`       // call-home route: the installed system's boot
 	Registration *Registration `json:"registration,omitempty"` // registration route: the agent
 	Receipt      *Receipt      `json:"receipt,omitempty"`      // hand-off driver
+	Ask          *Ask          `json:"ask,omitempty"`          // hand-off driver: what a person must do
 	Conflict     string        `json:"conflict,omitempty"`     // identification: why this host cannot be told from another
 }
 
@@ -186,6 +187,12 @@ type Receipt struct {
 	ID      string    `json:"id"`
 	At      time.Time `json:"at"`
 	Proof   string    `json:"proof"`
+}
+
+// Ask is what a hand-off driver needs a person for.
+type Ask struct {
+	Attempt AttemptID `json:"attempt"`
+	Text    string    `json:"text"` // a sentence that says what to do
 }
 
 // Phase is where a host is on its way.

@@ -312,10 +312,21 @@ func (e *Engine) confirm(ctx context.Context, h provisioner.Host) (moved bool, a
 		})
 		return err == nil, time.Time{}, err
 	case res.Ask != "":
-		e.Log.Warn().Str("host", string(h.ID)).Msg(res.Ask)
-		return false, h.Status.Deadline, nil
+		return false, h.Status.Deadline, e.ask(ctx, h.ID, d.Name(), provisioner.Ask{Attempt: h.Status.Attempt.ID, Text: res.Ask})
 	}
 	return false, earlier(e.Now().Add(res.Again), h.Status.Deadline), nil
+}
+
+// ask notes, once, what a hand-off driver needs a person for.
+func (e *Engine) ask(ctx context.Context, id provisioner.HostID, by string, a provisioner.Ask) error {
+	_, err := e.observe(ctx, id, by, func(h *provisioner.Host) (string, error) {
+		if h.Facts.Ask != nil && *h.Facts.Ask == a {
+			return "", nil
+		}
+		h.Facts.Ask = &a
+		return a.Text, nil
+	})
+	return err
 }
 
 func earlier(a, b time.Time) time.Time {

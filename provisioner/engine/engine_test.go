@@ -76,6 +76,12 @@ func TestAnAgentOfAnotherMachineGetsNoReceipt(t *testing.T) {
 	if provisioner.KindOf(err) != provisioner.Conflict {
 		t.Errorf("registered with another machine's serial: %v", err)
 	}
+	s.clock.advance(16 * time.Minute)
+	h, err := s.settle(t.Context(), hostID)
+	if err != nil || h.Status.Phase != provisioner.Failed || !strings.Contains(h.Status.Why, "SN-2") {
+		t.Errorf("%s without saying whose agent called: %s, %v", h.Status.Phase, h.Status.Why, err)
+	}
+	s.checkJournal(t, hostID)
 }
 
 func TestMessagesOfAnOldAttemptChangeNothing(t *testing.T) {

@@ -24,6 +24,9 @@ func Awaiting(h provisioner.Host) string {
 	case provisioner.Installing:
 		return awaitingInstalling(h)
 	case provisioner.Installed:
+		if a := h.Facts.Ask; a != nil && a.Attempt == h.Status.Attempt.ID {
+			return "Awaited: a person. " + a.Text
+		}
 		return fmt.Sprintf("Awaited: the registration of the agent (hand-off %s) with the token of attempt %s.", h.Intent.Handoff, h.Status.Attempt.ID)
 	case provisioner.Registered:
 		return "Awaited: nothing. It is done."
