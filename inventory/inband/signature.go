@@ -104,6 +104,8 @@ func knownMarks() []mark {
 		{"vfat", 54, 0, "FAT1"}, {"vfat", 82, 0, "FAT32"},
 		{"jfs", 0x8000, 0, "JFS1"}, {"reiserfs", 0x10034, 0, "ReIsEr"},
 		{"iso9660", 0x8001, 0, "CD001"}, {"udf", 0x8001, 0, "BEA01"},
+		{"oracle asm", 32, 0, "ORCLDISK"}, {"gfs2", 0x10000, 0, "\x01\x16\x19\x70"},
+		{"apfs", 32, 0, "NXSB"}, {"hfs+", 1024, 0, "H+"}, {"bitlocker", 3, 0, "-FVE-FS-"}, {"refs", 3, 0, "ReFS"},
 		{"squashfs", 0, 0, "hsqs"}, {"erofs", 1024, 0, "\xe2\xe1\xf5\xe0"},
 		{"swap", 4086, 0, "SWAPSPACE2"}, {"swap", 4086, 0, "SWAP-SPACE"},
 		{"bcache", 0x1018, 0, "\xc6\x85\x73\xf6\x4e\x1a\x45\xca\x82\x65\xf5\x7f\x48\xba\x6d\x81"},
@@ -141,7 +143,33 @@ func marks(r io.ReaderAt, size int64) ([]string, error) {
 	if at >= 0 {
 		add("zfs", at)
 	}
-	return found, nil
+	if len(found) == 0 {
+		if at, err = contentAt(r, size); at >= 0 {
+			add("unknown content", at)
+		}
+	}
+	return found, err
+}
+
+// beginning is how much of a disk must be blank for it to count as empty when no
+// known mark is on it: there are more formats than anybody can list.
+const beginning = 1 << 20
+
+// contentAt is where the beginning of a disk first differs from a blank one,
+// which repeats one byte: zero, or what an erased flash shows. -1 is nowhere.
+func contentAt(r io.ReaderAt, size int64) (int64, error) {
+	b := make([]byte, min(beginning, size))
+	if n, err := r.ReadAt(b, 0); err != nil && !errors.Is(err, io.EOF) {
+		return -1, err
+	} else {
+		b = b[:n]
+	}
+	for i := range b {
+		if b[i] != b[0] {
+			return int64(i), nil
+		}
+	}
+	return -1, nil
 }
 
 // at0 words a mark: where it lies tells which of several disks' lives it is from.

@@ -38,6 +38,33 @@ func TestABlankDiskHasNoSignature(t *testing.T) {
 	}
 }
 
+func TestContentOfNoKnownFormatIsNotEmpty(t *testing.T) {
+	for _, c := range []struct {
+		what  string
+		bytes string
+		at    int64
+		want  []string
+	}{
+		{"something", "data", 12345, []string{"unknown content at 12345"}},
+		{"an Oracle ASM disk", "ORCLDISK", 32, []string{"oracle asm at 32"}},
+		{"a flash that was erased to ones", strings.Repeat("\xff", beginning), 0, []string{}},
+	} {
+		dir, disk := blank(t)
+		f, err := os.OpenFile(disk, os.O_WRONLY, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.WriteAt([]byte(c.bytes), c.at); err != nil {
+			t.Fatal(err)
+		}
+		_ = f.Close()
+		got, err := BlockDevices{Dir: dir}.Signatures("disk")
+		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
+			t.Errorf("%s: %v (-want +got):\n%s", c.what, err, diff)
+		}
+	}
+}
+
 func TestADiskThatCannotBeReadIsAnError(t *testing.T) {
 	if got, err := (BlockDevices{Dir: t.TempDir()}).Signatures("gone"); err == nil || got != nil {
 		t.Errorf("signatures are %#v, %v", got, err)

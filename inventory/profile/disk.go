@@ -140,6 +140,8 @@ func (t Target) refuses(d inventory.Disk) string {
 		return ""
 	case d.Removable:
 		return "is removable"
+	case d.Transport == "usb":
+		return "is attached by USB; name it with by_id if it is meant"
 	case DiskSize(d.Size) < t.Minimum:
 		return "has only " + DiskSize(d.Size).String()
 	case d.Rotational == nil:

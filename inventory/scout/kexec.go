@@ -40,19 +40,20 @@ func reopen(f *os.File) (*os.File, error) {
 	return r, nil
 }
 
-// kexecError sorts answers by whether asking again could help. Under lockdown
-// the kernel answers EPERM, to an image whose signature it does not trust
-// EKEYREJECTED or EBADMSG, and without the feature ENOSYS.
+// kexecError sorts answers by whether asking again could help. The kernel has
+// many ways to say no for good, such as EPERM under lockdown, EKEYREJECTED to a
+// signature, ENOEXEC to a format, ENOSYS without the feature; a restart into the
+// same kernel helps with each, so only what passes by itself is no refusal.
 func kexecError(err error) error {
 	if err == nil {
 		return nil
 	}
-	for _, final := range []error{unix.EPERM, unix.EKEYREJECTED, unix.ENOKEY, unix.EBADMSG, unix.ENOSYS, unix.ENOTSUP} {
-		if errors.Is(err, final) {
-			return fmt.Errorf("%w: %w", ErrRefused, err)
+	for _, passing := range []error{unix.EINTR, unix.EAGAIN, unix.EBUSY, unix.ENOMEM} {
+		if errors.Is(err, passing) {
+			return fmt.Errorf("load the installer's kernel: %w", err)
 		}
 	}
-	return fmt.Errorf("load the installer's kernel: %w", err)
+	return fmt.Errorf("%w: %w", ErrRefused, err)
 }
 
 // unloadKernel forgets a loaded kernel; there may be none.

@@ -13,6 +13,7 @@ package scout
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"time"
@@ -71,17 +72,28 @@ type Scout struct {
 // Run asks and does until ctx ends, and then returns nil. It is not safe for
 // concurrent use.
 func (s *Scout) Run(ctx context.Context) error {
-	if err := s.stepClock(ctx); err != nil {
+	if err := s.stepClock(ctx); err != nil && !denied(err) {
 		return nil
 	}
-	for {
+	for refusals := 0; ; {
 		if err := s.Hands.KeepAddress(ctx); err != nil {
 			s.Console.Say("The address could not be renewed: %v. Going on with the old one.", err)
 		}
 		ins, err := s.ask(ctx)
+		if denied(err) {
+			if refusals++; refusals >= maxRefusals {
+				return s.leave(ctx, err)
+			}
+			s.Console.Say("muster refuses this scout: %v. Asking again; the host restarts if that does not change.", err)
+			if !pause(ctx, longestWait) {
+				return nil
+			}
+			continue
+		}
 		if err != nil {
 			return nil
 		}
+		refusals = 0
 		s.Console.Say("%s", sentence(ins))
 		if err := s.do(ctx, ins); err != nil {
 			s.Console.Say("%v. Asking muster again what to do.", err)
@@ -90,6 +102,22 @@ func (s *Scout) Run(ctx context.Context) error {
 			return nil
 		}
 	}
+}
+
+// maxRefusals is how often in a row muster may refuse this scout before the host
+// restarts: its key may be of a run that is over, and a new boot brings a new one.
+const maxRefusals = 6
+
+// leave restarts a host whose scout is not wanted any more.
+func (s *Scout) leave(ctx context.Context, why error) error {
+	s.Console.Say("muster still refuses this scout: %v. Restarting the host.", why)
+	return s.reboot(ctx, inventory.Instruction{Do: inventory.Reboot})
+}
+
+// denied tells an answer that will be the same however often it is asked for.
+func denied(err error) bool {
+	var d interface{ Denied() bool }
+	return errors.As(err, &d) && d.Denied()
 }
 
 // gap is how long to wait before the next question.
@@ -111,7 +139,8 @@ func sentence(ins inventory.Instruction) string {
 	return fmt.Sprintf("muster says: %s.", ins.Do)
 }
 
-// ask repeats the question until it is answered; an error means that ctx ended.
+// ask repeats the question until it is answered; an error means that it was
+// refused or that ctx ended.
 func (s *Scout) ask(ctx context.Context) (inventory.Instruction, error) {
 	var ins inventory.Instruction
 	err := s.until(ctx, "Asking muster what to do", func(ctx context.Context) (err error) {
@@ -121,12 +150,13 @@ func (s *Scout) ask(ctx context.Context) (inventory.Instruction, error) {
 	return ins, err
 }
 
-// until calls f until it succeeds, with back-off; an error means that ctx ended.
+// until calls f until it succeeds, with back-off; an error means that muster
+// refused what was asked, or that ctx ended.
 func (s *Scout) until(ctx context.Context, doing string, f func(context.Context) error) error {
 	for try := 0; ; try++ {
 		err := once(ctx, f)
-		if err == nil {
-			return nil
+		if err == nil || denied(err) {
+			return err
 		}
 		wait := backoff(try, rand.Float64())
 		s.Console.Say("%s: no answer yet (%v). Trying again, at most %s apart.", doing, err, longestBackoff)

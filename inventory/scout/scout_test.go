@@ -23,7 +23,9 @@ type host struct {
 	away   int // calls that find no server
 	ahead  time.Duration
 	loads  error
-	mute   bool // progress is not taken
+	mute   bool        // progress is not taken
+	denies int         // calls that are refused for good
+	refuse func() bool // whether this report is refused; nil: none is
 	log    []string
 	end    context.CancelFunc
 	said   strings.Builder
@@ -38,8 +40,18 @@ func (h *host) reach() error {
 		h.away--
 		return errors.New("connection refused")
 	}
+	if h.denies > 0 {
+		h.denies--
+		return no{}
+	}
 	return nil
 }
+
+// no is a refusal.
+type no struct{}
+
+func (no) Error() string { return "that attempt is over" }
+func (no) Denied() bool  { return true }
 
 func (h *host) Time(context.Context) (time.Time, error) { return time.Now().Add(-h.ahead), h.reach() }
 
@@ -60,6 +72,9 @@ func (h *host) Instruction(_ context.Context, version string) (inventory.Instruc
 func (h *host) Report(_ context.Context, attempt string, r inventory.Report) error {
 	if err := h.reach(); err != nil {
 		return err
+	}
+	if h.refuse != nil && h.refuse() {
+		return no{}
 	}
 	h.note("report for %q, version %s, clock %v", attempt, r.Version, r.Clock.SkewSeconds)
 	return nil
@@ -175,6 +190,34 @@ func TestAnAbsentServerIsWaitedFor(t *testing.T) {
 		}
 		if !strings.Contains(h.said.String(), "Asking muster for the time: no answer yet (connection refused)") {
 			t.Errorf("the console says %q", h.said.String())
+		}
+	})
+}
+
+func TestARefusedReportIsNotRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{script: do(inventory.Look, inventory.Look)}
+		asked := false
+		h.refuse = func() bool { first := !asked; asked = true; return first }
+		h.run(t)
+		reports := 0
+		for _, line := range h.log {
+			if strings.Contains(line, "report for") {
+				reports++
+			}
+		}
+		if reports != 1 {
+			t.Errorf("of two reports, the first of them refused, %d were taken:\n%s", reports, strings.Join(h.log, "\n"))
+		}
+	})
+}
+
+func TestAScoutThatMusterRefusesRestartsItsHost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := &host{script: do(inventory.Look), denies: 1000}
+		h.run(t)
+		if got := strings.Join(h.log, "\n"); !strings.Contains(got, "boot again") || !strings.Contains(got, "reboot") {
+			t.Errorf("it stayed:\n%s", got)
 		}
 	})
 }

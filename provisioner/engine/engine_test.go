@@ -54,6 +54,25 @@ func TestAHostIsRegisteredByTwoCallsOfTwoPrograms(t *testing.T) {
 	s.checkJournal(t, hostID)
 }
 
+func TestAReportWhoseAnswerWasLostMayComeAgain(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	s.see(t, mac1)
+	ins, err := s.Instruction(t.Context(), hostID, "v1", "192.0.2.50")
+	if err != nil || ins.Do != inventory.Look {
+		t.Fatalf("told %+v, %v", ins, err)
+	}
+	for range 2 {
+		if err := s.Report(t.Context(), hostID, provisioner.AttemptID(ins.Attempt), report("SN-1", mac1)); err != nil {
+			t.Errorf("the scout is refused what it may not know was taken: %v", err)
+		}
+		s.sync(t)
+	}
+	if p := s.host(t, hostID).Status.Phase; p != provisioner.Verifying {
+		t.Errorf("the host is %s", p)
+	}
+}
+
 func TestOnlyTheBootCallHomeEndsFailedAndSaysWhatWasAwaited(t *testing.T) {
 	s := open(t, bolt(t), newClock())
 	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})

@@ -85,11 +85,11 @@ func (e *Engine) replaceScout(ctx context.Context, h provisioner.Host, version, 
 // Report takes a scout's report for one attempt.
 func (e *Engine) Report(ctx context.Context, id provisioner.HostID, attempt provisioner.AttemptID, r inventory.Report) error {
 	_, err := e.observe(ctx, id, "scout", func(h *provisioner.Host) (string, error) {
-		if err := current(*h, attempt); err != nil {
-			return "", err
-		}
 		if h.Facts.Report != nil && h.Facts.Report.Attempt == attempt {
 			return "", nil // the answer was lost and the scout sent it again
+		}
+		if err := current(*h, attempt); err != nil {
+			return "", err
 		}
 		h.Facts.Report = &provisioner.Report{Attempt: attempt, Received: e.at(*h), Report: r}
 		return reportLine(r), nil

@@ -18,6 +18,10 @@ type Problem struct {
 	Errors []Remark `json:"errors,omitempty"`
 }
 
+// Denied tells that asking the same again will get the same answer (RFC 9110
+// §15.5: the fault is the request's).
+func (p *Problem) Denied() bool { return p.Status >= 400 && p.Status < 500 }
+
 // Error implements error: the detail, then one line for each remark.
 func (p *Problem) Error() string {
 	var b strings.Builder
