@@ -29,6 +29,10 @@ func findNetworks(cfg config.Config) ([]network, error) {
 		if err != nil {
 			return nil, err
 		}
+		if n.Router.IsValid() && !address.Contains(n.Router) {
+			return nil, fmt.Errorf("network %s: router %s is not on the link, whose network is %s; correct it or leave it out",
+				n.Interface, n.Router, address.Masked())
+		}
 		found = append(found, network{
 			Network: n, address: address,
 			base: "http://" + netip.AddrPortFrom(address.Addr(), cfg.BootPort).String(),
