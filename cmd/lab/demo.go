@@ -240,7 +240,7 @@ func saveResult(ctx context.Context, s *site.Site, started time.Time) ([]v1.Host
 }
 
 func printRows(out io.Writer, roles []role, hosts []v1.Host) {
-	fmt.Fprintf(out, "\n%-8s  %-12s  %-9s  %-12s  %-8s  %s\n", "HOST", "SERIAL", "BOOT", "PHASE", "WANTED", "WHY")
+	fmt.Fprintf(out, "\n%-8s  %-12s  %-9s  %-12s  %-9s  %s\n", "HOST", "SERIAL", "BOOT", "PHASE", "AS WANTED", "WHY")
 	for _, r := range roles {
 		i := slices.IndexFunc(hosts, func(h v1.Host) bool { return slices.Contains(h.MACs, r.spec.NICs[0].MAC) })
 		h := v1.Host{Phase: "never seen"}
@@ -251,7 +251,7 @@ func printRows(out io.Writer, roles []role, hosts []v1.Host) {
 		if r.judge(h) == nil {
 			verdict = "yes"
 		}
-		fmt.Fprintf(out, "%-8s  %-12s  %-9s  %-12s  %-8s  %s\n", r.spec.Name, h.Serial, h.Boot, h.Phase, verdict, h.Why)
+		fmt.Fprintf(out, "%-8s  %-12s  %-9s  %-12s  %-9s  %s\n", r.spec.Name, h.Serial, h.Boot, h.Phase, verdict, h.Why)
 	}
 	fmt.Fprintf(out, "\nresult: %s/result.json; consoles and server log beside it\n", demoDir)
 }
