@@ -73,6 +73,20 @@ func (v *Volume) records(dir entry) ([]record, error) {
 		data = data[:len(data)+len(part)]
 	}
 	var records []record
+	err := eachRecord(data, func(_ int, raw []byte) error {
+		r, err := parseRecord(raw)
+		records = append(records, r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return records, nil
+}
+
+// eachRecord calls each with the records of a directory and where in it they
+// begin.
+func eachRecord(data []byte, each func(at int, raw []byte) error) error {
 	for at := 0; at < len(data); {
 		length := int(data[at])
 		if length == 0 { // §6.8.1.1: records do not cross sectors
@@ -80,16 +94,14 @@ func (v *Volume) records(dir entry) ([]record, error) {
 			continue
 		}
 		if at+length > len(data) {
-			return nil, fmt.Errorf("%w: a directory record crosses the directory's end", ErrDamaged)
+			return fmt.Errorf("%w: a directory record crosses the directory's end", ErrDamaged)
 		}
-		r, err := parseRecord(data[at : at+length])
-		if err != nil {
-			return nil, err
+		if err := each(at, data[at:at+length:at+length]); err != nil {
+			return err
 		}
-		records = append(records, r)
 		at += length
 	}
-	return records, nil
+	return nil
 }
 
 // readDir lists a directory, without itself and its parent. Records of one

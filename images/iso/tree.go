@@ -112,21 +112,13 @@ func (t *Tree) Records(dir Extent) ([]Record, error) {
 		return nil, err
 	}
 	var out []Record
-	for at := 0; at < len(data); {
-		length := int(data[at])
-		if length == 0 { // §6.8.1.1: records do not cross sectors
-			at = (at/sectorSize + 1) * sectorSize
-			continue
-		}
-		if at+length > len(data) {
-			return nil, fmt.Errorf("%w: a directory record crosses the directory's end", ErrDamaged)
-		}
-		r, err := t.record(data[at:at+length:at+length], dir.Offset+int64(at))
-		if err != nil {
-			return nil, err
-		}
+	err := eachRecord(data, func(at int, raw []byte) error {
+		r, err := t.record(raw, dir.Offset+int64(at))
 		out = append(out, r)
-		at += length
+		return err
+	})
+	if err != nil {
+		return nil, err
 	}
 	if len(out) < 2 || !bytes.Equal(out[0].Identifier, []byte{0}) || !bytes.Equal(out[1].Identifier, []byte{1}) {
 		return nil, fmt.Errorf("%w: a directory does not begin with itself and its parent", ErrDamaged)
