@@ -88,6 +88,8 @@ type Facts struct {
 	Scout        *Contact      `json:"scout,omitempty"`        // scout routes
 	Report       *Report       `json:"report,omitempty"`       // scout routes
 	Steps        []Step        `json:"steps,omitempty"`        // progress route; of the current and last attempt
+	Progress     []Progress    `json:"progress,omitempty"`     // counter of bytes; of the present attempt, a stage each
+	Prepared     *Prepared     `json:"prepared,omitempty"`     // engine duty: what the install attempt gives its host
 	Writes       []Write       `json:"writes,omitempty"`       // engine duty: destructive acts begun, never forgotten
 	Booted       *CallHome     `json:"booted,omitempty"`       // call-home route: the installed system's boot
 	Registration *Registration `json:"registration,omitempty"` // registration route: the agent
@@ -150,6 +152,9 @@ const (
 	StageScript  = "script"  // a boot script was fetched (not a boot: believed when the next stage shows)
 	StageKernel  = "kernel"  // a kernel was fetched
 	StageRootfs  = "rootfs"  // the installer's kernel fetched its root: it runs
+	StageMedium  = "medium"  // the host's own ISO was read
+	StageWrite   = "write"   // a disk image is being written
+	StageVerify  = "verify"  // what was written is being read back
 	StageConfig  = "config"  // user-data was fetched
 	StageWriting = "writing" // the installer is about to write to the disk
 	StageWritten = "written" // the installer is done; the next boot is from the disk
@@ -280,15 +285,18 @@ const (
 // Order is one batch for one purpose. Its hosts hold copies of what concerns
 // them; the order itself is kept for people and for the next import.
 type Order struct {
-	Name     OrderName      `json:"name"`
-	Profile  string         `json:"profile"`
-	Image    string         `json:"image,omitempty"` // digest
-	Handoff  string         `json:"handoff,omitempty"`
-	Erase    bool           `json:"erase,omitempty"`
-	After    After          `json:"after,omitempty"`
-	Config   map[string]any `json:"config,omitempty"`
-	Imported time.Time      `json:"imported"`
-	Started  time.Time      `json:"started,omitzero"` // zero: not started or stopped
-	Hosts    []HostID       `json:"hosts"`
-	Revision uint64         `json:"-"`
+	Name     OrderName         `json:"name"`
+	Profile  string            `json:"profile"`
+	Image    string            `json:"image,omitempty"` // digest
+	Handoff  string            `json:"handoff,omitempty"`
+	Erase    bool              `json:"erase,omitempty"`
+	After    After             `json:"after,omitempty"`
+	Config   map[string]any    `json:"config,omitempty"`
+	Template string            `json:"template,omitempty"`
+	Secrets  map[string]Secret `json:"secrets,omitempty"`
+	Way      Way               `json:"way,omitempty"`
+	Imported time.Time         `json:"imported"`
+	Started  time.Time         `json:"started,omitzero"` // zero: not started or stopped
+	Hosts    []HostID          `json:"hosts"`
+	Revision uint64            `json:"-"`
 }
