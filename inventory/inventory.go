@@ -159,6 +159,8 @@ const (
 	Install  Action = "install"  // go to the installer
 	Reboot   Action = "reboot"   // e.g. into a newer scout
 	PowerOff Action = "poweroff" // and stay off
+
+	WriteDisk Action = "write" // put a disk image on a disk
 )
 
 // Instruction is the server's answer to a scout that asks what to do next. It
@@ -170,6 +172,7 @@ type Instruction struct {
 	Say     string   `json:"say"`               // a sentence for the console: what is going on, what is awaited
 	Again   int      `json:"again,omitempty"`   // with Wait: ask again after so many seconds
 	Netboot *Netboot `json:"netboot,omitempty"` // with Install
+	Write   *Write   `json:"write,omitempty"`   // with WriteDisk
 }
 
 // Netboot is a kernel to start: what a boot script and kexec both need. URLs
@@ -180,9 +183,28 @@ type Netboot struct {
 	Cmdline string   `json:"cmdline"` // without BOOTIF and initrd=; who boots adds them
 }
 
+// Write is a disk image and the disk that it goes to.
+type Write struct {
+	URL    string     `json:"url"`
+	Coding string     `json:"coding"`           // raw, gzip, xz, zstd, qcow2
+	Digest string     `json:"digest"`           // sha256 of what URL serves, in hex
+	Size   int64      `json:"size"`             // of that, in bytes
+	Disk   string     `json:"disk"`             // name below /dev/disk/by-id
+	Serial string     `json:"serial,omitempty"` // of that disk, as it was verified
+	Seed   []SeedFile `json:"seed,omitempty"`   // of a NoCloud volume; none: no volume
+}
+
+// SeedFile is one file of a NoCloud volume, e.g. "user-data".
+type SeedFile struct {
+	Name    string `json:"name"`
+	Content string `json:"content"`
+}
+
 // Step is one line of progress from a scout or an installer.
 type Step struct {
 	Attempt string `json:"attempt"`
 	Stage   string `json:"stage"` // e.g. "kexec", "installing", "installed"
 	Detail  string `json:"detail,omitempty"`
+	Bytes   int64  `json:"bytes,omitempty"` // done of this stage
+	Total   int64  `json:"total,omitempty"` // 0 where it is not known
 }
