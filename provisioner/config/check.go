@@ -42,9 +42,11 @@ func check(raw file, at func(path, fault string) error) (Config, error) {
 			Install:  c.deadline("deadlines.install", raw.Deadlines.Install),
 			Register: c.deadline("deadlines.register", raw.Deadlines.Register),
 		},
+		Site:     c.site(raw.Site),
 		Networks: c.networks(raw.Networks),
 	}
 	cfg.Data, cfg.Socket = c.paths(raw)
+	cfg.Recipes = c.recipes(raw.Recipes)
 	if err := errors.Join(c.faults...); err != nil {
 		return Config{}, err
 	}

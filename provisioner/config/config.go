@@ -26,10 +26,19 @@ import (
 type Config struct {
 	Data      string // directory of everything that muster keeps; absolute
 	Socket    string // unix socket of the people's API; absolute
+	Recipes   string // directory of the site's own image recipes; absolute; empty: none
 	BootPort  uint16 // TCP port of the boot plane's HTTP
 	LogLevel  zerolog.Level
 	Deadlines Deadlines
+	Site      Site
 	Networks  []Network // at least one
+}
+
+// Site is what templates of installer configurations may say of this place.
+type Site struct {
+	Name     string            // may be empty
+	TimeZone string            // of the tz database, e.g. Europe/Oslo
+	Values   map[string]string // by name; whatever else templates want
 }
 
 // Deadlines bound the phases of a host.

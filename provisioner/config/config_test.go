@@ -25,6 +25,8 @@ func TestTheSampleInTheDocsIsAccepted(t *testing.T) {
 	router := netip.MustParseAddr("10.0.0.1")
 	want := Config{
 		Data: "/var/lib/muster", Socket: "/var/lib/muster/muster.sock", BootPort: 8067, LogLevel: zerolog.InfoLevel,
+		Recipes:   "/etc/muster/recipes",
+		Site:      Site{Name: "plant7", TimeZone: "Europe/Oslo", Values: map[string]string{"mirror": "deb.example.org", "ntp": "10.0.0.1"}},
 		Deadlines: Deadlines{10 * time.Minute, 10 * time.Minute, 30 * time.Minute, 15 * time.Minute},
 		Networks: []Network{{
 			Interface: "eth1", DHCP: DHCPFull,
@@ -100,6 +102,13 @@ func TestErrorsNameTheKeyAndTheLine(t *testing.T) {
 		{"deadline too short", minimal + "deadlines: {verify: 1s}\n", "f: line 4: deadlines.verify: 1s is too short"},
 		{"port", minimal + "boot: {port: 70000}\n", "f: line 4: boot.port: 70000 is no TCP port"},
 		{"log level", minimal + "log: loud\n", `f: line 4: log: "loud" is not one of`},
+		{"site of two lines", minimal + "site:\n  name: \"a\\nb\"\n", `f: line 5: site.name: "a\nb" is no name`},
+		{"no time zone", minimal + "site: {time_zone: Berlin/Europe}\n", `f: line 4: site.time_zone: "Berlin/Europe" is no time zone`},
+		{"the server's own time zone", minimal + "site: {time_zone: Local}\n", `site.time_zone: "Local" is no time zone`},
+		{"path as time zone", minimal + "site: {time_zone: ../passwd}\n", `site.time_zone: "../passwd" is no time zone`},
+		{"value that no template can name", minimal + "site: {values: {a-b: x}}\n", `f: line 4: site.values: "a-b" cannot be the name`},
+		{"value of two lines", minimal + "site:\n  values:\n    a: \"x\\ny\"\n", "f: line 6: site.values.a: a value is one line"},
+		{"number as value", minimal + "site: {values: {a: [1]}}\n", "f: line 4: "},
 		{"one bad of two servers", minimal + "    dns: [10.0.0.1, here]\n", `f: line 4: networks[0].dns[1]: "here" is no IPv4 address`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

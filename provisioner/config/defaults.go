@@ -11,6 +11,7 @@ func defaults() file {
 	return file{
 		Data: "/var/lib/muster",
 		Log:  "info",
+		Site: site{TimeZone: "UTC"},
 		Boot: boot{Port: 8067},
 		Deadlines: deadlines{
 			Discover: "10m",

@@ -5,9 +5,17 @@ type file struct {
 	Data      string    `yaml:"data"`
 	Socket    string    `yaml:"socket"`
 	Log       string    `yaml:"log"`
+	Recipes   string    `yaml:"recipes"`
+	Site      site      `yaml:"site"`
 	Boot      boot      `yaml:"boot"`
 	Deadlines deadlines `yaml:"deadlines"`
 	Networks  []network `yaml:"networks"`
+}
+
+type site struct {
+	Name     string            `yaml:"name"`
+	TimeZone string            `yaml:"time_zone"`
+	Values   map[string]string `yaml:"values"`
 }
 
 type boot struct {
