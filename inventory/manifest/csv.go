@@ -101,6 +101,7 @@ const (
 	erase
 	after
 	installDisk
+	transport
 )
 
 // fieldOf understands the headings that people and exports of vendors use; it
@@ -131,6 +132,8 @@ func fieldOf(heading string) field {
 		return after
 	case "installdisk", "disk":
 		return installDisk
+	case "transport":
+		return transport
 	}
 	switch strings.TrimRight(letters, "0123456789") {
 	case "mac", "macs", "macaddress", "macaddresses", "macaddr", "nicmac", "bootmac", "pxemac":
@@ -211,6 +214,9 @@ func (r *Row) take(f field, cell string) (wrong, odd string) {
 	case after:
 		r.Overrides.After = After(strings.ToLower(cell))
 		return r.Overrides.After.fault(), ""
+	case transport:
+		r.Overrides.Transport = Transport(strings.ToLower(cell))
+		return r.Overrides.Transport.fault(), ""
 	case installDisk:
 		r.Overrides.InstallDisk = strings.TrimPrefix(cell, "/dev/disk/by-id/")
 		if strings.ContainsAny(r.Overrides.InstallDisk, "/ \t\n") {

@@ -63,13 +63,13 @@ func utf16le(s string) string {
 }
 
 func TestReadCSVTakesSeveralMACsAndOverrides(t *testing.T) {
-	in := "serial,MAC 1,MAC2,uuid,profile,image,handoff,erase,after,install_disk\n" +
-		"A1,52:54:00:00:00:01 52-54-00-00-00-02,525400000003,{4C4C4544-0035-3210-804D-B7C04F4E3233},big,v2,callhome,Allowed,PowerOff,/dev/disk/by-id/nvme-X\n" +
-		"A2,\"52:54:00:00:00:04;52:54:00:00:00:04\",,,,,,,,\n"
+	in := "serial,MAC 1,MAC2,uuid,profile,image,handoff,erase,after,install_disk,Transport\n" +
+		"A1,52:54:00:00:00:01 52-54-00-00-00-02,525400000003,{4C4C4544-0035-3210-804D-B7C04F4E3233},big,v2,callhome,Allowed,PowerOff,/dev/disk/by-id/nvme-X,UEFI-HTTP\n" +
+		"A2,\"52:54:00:00:00:04;52:54:00:00:00:04\",,,,,,,,,\n"
 	want := []Row{
 		{Line: 2, Serial: "A1", MACs: []string{"52:54:00:00:00:01", "52:54:00:00:00:02", "52:54:00:00:00:03"},
 			UUID:      "4c4c4544-0035-3210-804d-b7c04f4e3233",
-			Overrides: Overrides{"big", "v2", "callhome", Allowed, PowerOff, "nvme-X"}},
+			Overrides: Overrides{"big", "v2", "callhome", Allowed, PowerOff, "nvme-X", UEFIHTTP}},
 		{Line: 3, Serial: "A2", MACs: []string{"52:54:00:00:00:04"}},
 	}
 	got, _, err := ReadCSV(strings.NewReader(in))
@@ -82,13 +82,13 @@ func TestReadCSVTakesSeveralMACsAndOverrides(t *testing.T) {
 }
 
 func TestReadCSVNamesEveryWrongCellAndImportsNothing(t *testing.T) {
-	in := "Serial,MAC,UUID,Name,Erase,Install Disk\n" +
+	in := "Serial,MAC,UUID,Name,Erase,Install Disk,Transport\n" +
 		"A1,52:54:00:00:00:01,4c4c4544-0035-3210-804d-b7c04f4e3233,h1,,\n" +
 		"a1,52:54:00:00:00:0z,,h2,,\n" + // line 3: serial again, bad MAC
 		",5254.0000.0001,44454c4c-3500-1032-804d-b7c04f4e3233,H1,,\n" + // line 4: MAC, UUID (swapped) and name again
 		",,,h5,,\n" + // line 5: no identity
-		"1.23457E+11,,xyz,under_score,always,/dev/sda\n" + // line 6: all wrong
-		"A7,01:00:5e:00:00:01,,,,,surplus\n" // line 7: group address, cell without heading
+		"1.23457E+11,,xyz,under_score,always,/dev/sda,tape\n" + // line 6: all wrong
+		"A7,01:00:5e:00:00:01,,,,,,surplus\n" // line 7: group address, cell without heading
 	want := `line 3, column "MAC": "52:54:00:00:00:0z" is not the MAC address of a network port; write it like 52:54:00:12:34:56
 line 3, column "Serial": "a1" already stands in line 2
 line 4, column "UUID": "44454c4c-3500-1032-804d-b7c04f4e3233" already stands in line 2
@@ -100,6 +100,7 @@ line 6, column "UUID": "xyz" is not a UUID; it has 32 hexadecimal digits
 line 6, column "Name": "under_score" cannot be a host name; use up to 63 letters, digits and hyphens
 line 6, column "Erase": "always" is neither never nor allowed
 line 6, column "Install Disk": "/dev/sda" is not a name under /dev/disk/by-id
+line 6, column "Transport": "tape" is none of netboot, media, uefi-http, write
 line 7, column "MAC": "01:00:5e:00:00:01" is not the MAC address of a network port; write it like 52:54:00:12:34:56
 line 7: cell "surplus" stands under no heading; is a separator too many in this line?`
 	rows, _, err := ReadCSV(strings.NewReader(in))

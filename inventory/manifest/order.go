@@ -10,6 +10,8 @@ package manifest
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/muster-boot/muster/inventory/strictyaml"
@@ -23,8 +25,36 @@ type Order struct {
 	Handoff Handoff        `json:"handoff" yaml:"handoff"`         // wanted where there is an image
 	Erase   Erase          `json:"erase,omitempty" yaml:"erase"`   // empty is [Never]
 	After   After          `json:"after,omitempty" yaml:"after"`   // empty: muster chooses by host
-	Config  map[string]any `json:"config,omitempty" yaml:"config"` // merged into each host's user-data
+	Config  map[string]any `json:"config,omitempty" yaml:"config"` // merged into each host's configuration
+
+	Template  string    `json:"template,omitempty" yaml:"template"`   // of each host's configuration, in its installer's own format
+	Secrets   Secrets   `json:"-" yaml:"secrets"`                     // what the template says and nobody else may read
+	Transport Transport `json:"transport,omitempty" yaml:"transport"` // empty: muster chooses by image
+
+	// Lines are those of the file on which the values of its keys begin, from 1;
+	// a key that is not there has none.
+	Lines map[string]int `json:"-" yaml:"-"`
 }
+
+// Secrets are texts by name. They print as what they are not.
+type Secrets map[string]strictyaml.Verbatim
+
+// String implements [fmt.Stringer] and gives nothing away.
+func (Secrets) String() string { return "[redacted]" }
+
+// GoString implements [fmt.GoStringer] and gives nothing away.
+func (Secrets) GoString() string { return "[redacted]" }
+
+// Transport is how the image reaches a host.
+type Transport string
+
+// The transports.
+const (
+	Netboot  Transport = "netboot"   // the installer's kernel, from the network
+	Media    Transport = "media"     // the host's own ISO, in a drive
+	UEFIHTTP Transport = "uefi-http" // the host's own ISO, fetched by its firmware
+	Write    Transport = "write"     // a disk image that the scout writes
+)
 
 // Handoff names the driver that takes the installed host to registered.
 type Handoff struct {
@@ -58,6 +88,8 @@ type Overrides struct {
 	Erase       Erase  `json:"erase,omitempty"`
 	After       After  `json:"after,omitempty"`
 	InstallDisk string `json:"install_disk,omitempty"` // name under /dev/disk/by-id; the profile's otherwise
+
+	Transport Transport `json:"transport,omitempty"`
 }
 
 // ParseOrder reads an order. Keys are strict; the error names line and column
@@ -70,6 +102,12 @@ func ParseOrder(data []byte) (Order, error) {
 	}
 	if key, text := o.fault(); text != "" {
 		return Order{}, fmt.Errorf("read order: %w", doc.Errorf(key, "%s", text))
+	}
+	o.Lines = map[string]int{}
+	for _, key := range []string{"image", "handoff", "config", "template", "transport"} {
+		if place := doc.Errorf(key, ""); place.Line > 0 {
+			o.Lines[key] = place.Line
+		}
 	}
 	if o.Erase == "" {
 		o.Erase = Never
@@ -90,7 +128,53 @@ func (o Order) fault() (key, text string) {
 	if text := o.Erase.fault(); text != "" {
 		return "erase", text
 	}
-	return "after", o.After.fault()
+	if text := o.After.fault(); text != "" {
+		return "after", text
+	}
+	if text := o.Transport.fault(); text != "" {
+		return "transport", text
+	}
+	if len(o.Template) > maxTemplate {
+		return "template", fmt.Sprintf("%d bytes are too many: a template has at most %d", len(o.Template), maxTemplate)
+	}
+	return o.Secrets.fault()
+}
+
+// Bounds of what an order adds to the configuration of its hosts.
+const (
+	maxTemplate = 64 << 10 // bytes
+	maxSecrets  = 64
+	maxSecret   = 16 << 10 // bytes
+)
+
+// fault never quotes a value.
+func (s Secrets) fault() (key, text string) {
+	if len(s) > maxSecrets {
+		return "secrets", fmt.Sprintf("%d secrets are too many: give at most %d", len(s), maxSecrets)
+	}
+	for _, name := range slices.Sorted(maps.Keys(s)) {
+		switch {
+		case !identifier(name):
+			return "secrets", fmt.Sprintf("%q cannot be the name of a secret; use letters, digits and _, and no digit first", name)
+		case s[name] == "" || len(s[name]) > maxSecret || strings.ContainsRune(string(s[name]), 0):
+			return "secrets." + name, fmt.Sprintf("a secret is a text of 1 to %d bytes", maxSecret)
+		}
+	}
+	return "", ""
+}
+
+// identifier reports whether a template can name it behind a dot.
+func identifier(name string) bool {
+	const letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
+	return name != "" && len(name) <= 63 && strings.Trim(name, letters+"0123456789") == "" && strings.ContainsRune(letters, rune(name[0]))
+}
+
+func (t Transport) fault() string {
+	switch t {
+	case "", Netboot, Media, UEFIHTTP, Write:
+		return ""
+	}
+	return fmt.Sprintf("%q is none of netboot, media, uefi-http, write", string(t))
 }
 
 func (e Erase) fault() string {
@@ -125,6 +209,7 @@ func (o Order) For(r Row) Order {
 	set(&o.Handoff.Driver, r.Overrides.Handoff)
 	set(&o.Erase, r.Overrides.Erase)
 	set(&o.After, r.Overrides.After)
+	set(&o.Transport, r.Overrides.Transport)
 	return o
 }
 

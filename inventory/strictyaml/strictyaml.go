@@ -88,6 +88,25 @@ func Text(n ast.Node, into encoding.TextUnmarshaler) error {
 	return nil
 }
 
+// Verbatim is text that comes out as it was written. What YAML takes for a
+// number or a truth value would not (0123 is 83), so that is refused.
+type Verbatim string
+
+// UnmarshalYAML keeps the place of a wrong value.
+func (v *Verbatim) UnmarshalYAML(n ast.Node) error {
+	switch n := n.(type) {
+	case *ast.StringNode:
+		*v = Verbatim(n.Value)
+		return nil
+	case *ast.LiteralNode:
+		*v = Verbatim(n.Value.Value)
+		return nil
+	case ast.ScalarNode:
+		return at(n.GetToken(), "put this value in quotes; without them YAML reads it as more than text")
+	}
+	return at(n.GetToken(), "a single value is wanted here")
+}
+
 func (d *Document) find(path string) *token.Token {
 	p, err := yaml.PathString("$." + path)
 	if err != nil {

@@ -76,3 +76,30 @@ func TestErrorfPointsAtTheKeyOrItsNearestParent(t *testing.T) {
 		}
 	}
 }
+
+func TestVerbatimIsAsItWasWrittenOrRefused(t *testing.T) {
+	type doc struct{ A Verbatim }
+	for in, want := range map[string]string{
+		"a: plain\n":             "plain",
+		"a: '0123'\n":            "0123",
+		"a: |\n  two\n  lines\n": "two\nlines\n",
+		"a: \" kept \"\n":        " kept ",
+		"a: 0123\n":              "line 1, column 4: put this value in quotes",
+		"a: yes\n":               "yes",
+		"a: true\n":              "line 1, column 4: put this value in quotes",
+		"a: 1.10\n":              "line 1, column 4: put this value in quotes",
+		"a: [x]\n":               "line 1, column 4: a single value is wanted here",
+		"a:\n  b: 1\n":           "line 2, column 4: a single value is wanted here",
+	} {
+		var got doc
+		text := ""
+		if _, err := Decode([]byte(in), &got); err != nil {
+			text = err.Error()
+		} else {
+			text = string(got.A)
+		}
+		if !strings.HasPrefix(text, want) || want == "" {
+			t.Errorf("%q gives %q, want %q", in, text, want)
+		}
+	}
+}

@@ -108,7 +108,7 @@ func TestErrorsNameTheKeyAndTheLine(t *testing.T) {
 		{"path as time zone", minimal + "site: {time_zone: ../passwd}\n", `site.time_zone: "../passwd" is no time zone`},
 		{"value that no template can name", minimal + "site: {values: {a-b: x}}\n", `f: line 4: site.values: "a-b" cannot be the name`},
 		{"value of two lines", minimal + "site:\n  values:\n    a: \"x\\ny\"\n", "f: line 6: site.values.a: a value is one line"},
-		{"number as value", minimal + "site: {values: {a: [1]}}\n", "f: line 4: "},
+		{"number as value", minimal + "site: {values: {a: 010}}\n", "f: line 4: put this value in quotes"},
 		{"one bad of two servers", minimal + "    dns: [10.0.0.1, here]\n", `f: line 4: networks[0].dns[1]: "here" is no IPv4 address`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

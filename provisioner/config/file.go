@@ -1,5 +1,7 @@
 package config
 
+import "github.com/muster-boot/muster/inventory/strictyaml"
+
 // file is the YAML as people write it.
 type file struct {
 	Data      string    `yaml:"data"`
@@ -13,9 +15,10 @@ type file struct {
 }
 
 type site struct {
-	Name     string            `yaml:"name"`
-	TimeZone string            `yaml:"time_zone"`
-	Values   map[string]string `yaml:"values"`
+	Name     string `yaml:"name"`
+	TimeZone string `yaml:"time_zone"`
+
+	Values map[string]strictyaml.Verbatim `yaml:"values"`
 }
 
 type boot struct {

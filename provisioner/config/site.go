@@ -37,10 +37,12 @@ func (c *checker) site(raw site) Site {
 	if len(raw.Values) > siteValues {
 		c.say("site.values", "%d values are too many: give at most %d", len(raw.Values), siteValues)
 	}
+	values := make(map[string]string, len(raw.Values))
 	for _, key := range slices.Sorted(maps.Keys(raw.Values)) {
-		c.siteValue(key, raw.Values[key])
+		values[key] = string(raw.Values[key])
+		c.siteValue(key, values[key])
 	}
-	return Site{Name: raw.Name, TimeZone: raw.TimeZone, Values: raw.Values}
+	return Site{Name: raw.Name, TimeZone: raw.TimeZone, Values: values}
 }
 
 // siteValue refuses a name that no template could say, and text that no line
