@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -152,6 +153,44 @@ func beginAnew(t *testing.T, tag string, change func(*mirror)) {
 		t.Fatal(err)
 	}
 	holds(t, part, bytes.ToUpper(content()))
+}
+
+// TestTheRestOfAnotherContentIsNotTaken has a server that sends ranges whatever
+// If-Range says, as some do.
+func TestTheRestOfAnotherContentIsNotTaken(t *testing.T) {
+	const first, later = "Mon, 02 Nov 2026 10:00:00 GMT", "Tue, 03 Nov 2026 10:00:00 GMT"
+	changed := append(bytes.ToUpper(content()), "more"...)
+	for name, h := range map[string]struct{ before, after http.Header }{
+		"another tag":              {http.Header{"Etag": {`"v1"`}}, http.Header{"Etag": {`"v2"`}}},
+		"no tag any more":          {http.Header{"Etag": {`"v1"`}}, http.Header{}},
+		"a weak tag by now":        {http.Header{"Etag": {`"v1"`}}, http.Header{"Etag": {`W/"v1"`}}},
+		"another date":             {http.Header{"Last-Modified": {first}}, http.Header{"Last-Modified": {later}}},
+		"no date, another size":    {http.Header{"Last-Modified": {first}}, http.Header{}},
+		"the same tag, other size": {http.Header{"Etag": {`"v1"`}}, http.Header{"Etag": {`"v1"`}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			data, header, breaks := content(), h.before, 1
+			server := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				maps.Copy(w.Header(), header)
+				r.Header.Del("If-Range")
+				if breaks > 0 {
+					breaks--
+					w = &breaking{ResponseWriter: w, left: 100_000}
+				}
+				http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(data))
+			})
+			f := fetcher()
+			f.wait = func(context.Context, time.Duration) error { // between the tries
+				data, header = changed, h.after
+				return nil
+			}
+			part := filepath.Join(t.TempDir(), "x.part")
+			if err := f.File(t.Context(), serve(t, server)+"/x.iso", part, Options{}); err != nil {
+				t.Fatal(err)
+			}
+			holds(t, part, changed)
+		})
+	}
 }
 
 func TestAPartOfAnotherURLIsNotGoneOnWith(t *testing.T) {

@@ -25,6 +25,7 @@ type part struct {
 type note struct {
 	URL       string `json:"url"`
 	Validator string `json:"validator"` // tells that the content is still the same; empty: nothing does
+	Total     int64  `json:"total"`     // bytes of the whole file, 0 where it is not known
 }
 
 // NoteOf is the name of the note beside a part.
@@ -91,11 +92,15 @@ func (p *part) begin(resp *http.Response) (done bool, err error) {
 	case http.StatusOK:
 		p.note.Validator = validator(resp.Header)
 		p.total = max(resp.ContentLength, 0)
+		p.note.Total = p.total
 		return false, errors.Join(p.restart(), p.writeNote())
 	case http.StatusPartialContent:
 		from, total, ok := contentRange(resp.Header.Get("Content-Range"))
 		if !ok || from != p.size {
 			return false, errors.Join(fmt.Errorf("the server sends the range %q where the rest from byte %d was asked for", resp.Header.Get("Content-Range"), p.size), p.restart())
+		}
+		if err := p.same(resp.Header, total); err != nil {
+			return false, errors.Join(err, p.restart())
 		}
 		p.total = total
 		return false, nil
@@ -106,6 +111,22 @@ func (p *part) begin(resp *http.Response) (done bool, err error) {
 		return false, errors.Join(errors.New("the server has less than what came before"), p.restart())
 	}
 	return false, badStatus(resp)
+}
+
+// same refuses the rest of another content. A server that honours If-Range does
+// not send one; not all do. An ETag comes with every range of what has one, a
+// date need not (RFC 9110 §15.3.7).
+func (p *part) same(h http.Header, total int64) error {
+	tag, modified := h.Get("ETag"), h.Get("Last-Modified")
+	switch {
+	case strings.HasPrefix(p.note.Validator, `"`) && tag != p.note.Validator:
+		return fmt.Errorf("the content changed meanwhile: its ETag was %s and is %q", p.note.Validator, tag)
+	case !strings.HasPrefix(p.note.Validator, `"`) && modified != "" && modified != p.note.Validator:
+		return fmt.Errorf("the content changed meanwhile: it was of %s and is of %s", p.note.Validator, modified)
+	case p.note.Total > 0 && total > 0 && total != p.note.Total:
+		return fmt.Errorf("the content changed meanwhile: it had %d bytes and has %d", p.note.Total, total)
+	}
+	return nil
 }
 
 // badStatus tells a server that is busy from one that says no.
