@@ -5,11 +5,13 @@ import (
 	"strings"
 )
 
-// OVMF as Debian ships it, without Secure Boot; each host has its own copy of
-// the variables.
+// OVMF as Debian ships it, without Secure Boot and with it and Microsoft's
+// keys; each host has its own copy of the variables.
 const (
-	ovmfCode = "/usr/share/OVMF/OVMF_CODE_4M.fd"
-	ovmfVars = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+	ovmfCode       = "/usr/share/OVMF/OVMF_CODE_4M.fd"
+	ovmfVars       = "/usr/share/OVMF/OVMF_VARS_4M.fd"
+	ovmfSecureCode = "/usr/share/OVMF/OVMF_CODE_4M.ms.fd"
+	ovmfSecureVars = "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"
 )
 
 // files are the places and descriptors that a host's QEMU works with.
@@ -18,12 +20,15 @@ type files struct {
 	vars    string   // UEFI only
 	disks   []string // one per disk of the spec
 	taps    []string // one per NIC of the spec
-	qmp     int      // descriptor of the connected control socket
+	tpm     string   // the TPM's state, a directory
+	// Descriptors of connected sockets, inherited by QEMU.
+	qmpFD, tpmFD int
 }
 
-// qemuArgs writes the command line of a host. TCG is asked for by name: where
-// /dev/kvm exists QEMU's own choice may be one that hangs.
-func qemuArgs(s Spec, f files) []string {
+// qemuArgs writes the command line of a host whose drive holds the medium, or
+// nothing. TCG is asked for by name: where /dev/kvm exists QEMU's own choice may
+// be one that hangs.
+func qemuArgs(s Spec, f files, order bootOrder, medium string) []string {
 	args := []string{
 		"-name", option(s.Name),
 		"-nodefaults", "-no-user-config", "-display", "none",
@@ -34,7 +39,7 @@ func qemuArgs(s Spec, f files) []string {
 		"-device", "VGA",
 		"-chardev", "file,id=console,append=on,path=" + option(f.console),
 		"-serial", "chardev:console",
-		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", f.qmp),
+		"-chardev", fmt.Sprintf("socket,id=qmp,fd=%d", f.qmpFD),
 		"-mon", "chardev=qmp,mode=control",
 		// Without a source of randomness a guest on this CPU waits seconds, some
 		// programs for ever; every server has one.
@@ -43,10 +48,10 @@ func qemuArgs(s Spec, f files) []string {
 	}
 	args = append(args, firmwareArgs(s, f)...)
 	args = append(args, smbiosArgs(s)...)
-	order := bootOrder(s)
 	args = append(args, nicArgs(s, f, order)...)
 	args = append(args, diskArgs(s, f, order)...)
-	args = append(args, cdArgs(s, order)...)
+	args = append(args, cdArgs(s, order, medium)...)
+	args = append(args, chipArgs(s, f)...)
 	if !s.Clock.IsZero() {
 		args = append(args, "-rtc", "base="+s.Clock.UTC().Format("2006-01-02T15:04:05"))
 	}
@@ -57,13 +62,20 @@ func qemuArgs(s Spec, f files) []string {
 // one brings the AHCI and PCI Express that some devices of a spec need.
 // graphics=off makes SeaBIOS show its console on the serial line as well.
 func machine(s Spec) string {
-	if express(s) {
+	switch {
+	case s.SecureBoot:
+		// OVMF keeps its variables from the guest by system management mode.
+		return "q35,smm=on,graphics=off"
+	case express(s):
 		return "q35,smm=off,graphics=off"
 	}
 	return "pc,graphics=off"
 }
 
 func express(s Spec) bool {
+	if s.SecureBoot {
+		return true
+	}
 	for _, n := range s.NICs {
 		if n.Model == "e1000e" {
 			return true
@@ -81,14 +93,29 @@ func firmwareArgs(s Spec, f files) []string {
 	if s.Firmware != UEFI {
 		return nil
 	}
+	code, _ := firmwareFiles(s)
 	args := []string{
-		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + ovmfCode,
+		"-drive", "if=pflash,format=raw,unit=0,readonly=on,file=" + code,
 		"-drive", "if=pflash,format=raw,unit=1,file=" + option(f.vars),
 	}
-	if s.NoIPv6PXE {
+	if s.SecureBoot {
+		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on", "-global", "ICH9-LPC.disable_s3=1")
+	}
+	if s.HTTPBoot {
+		args = append(args, "-fw_cfg", "name=opt/org.tianocore/IPv4PXESupport,string=no")
+	}
+	if s.HTTPBoot || s.NoIPv6PXE {
 		args = append(args, "-fw_cfg", "name=opt/org.tianocore/IPv6PXESupport,string=no")
 	}
 	return args
+}
+
+// firmwareFiles are OVMF and the variables that a new host of the spec has.
+func firmwareFiles(s Spec) (code, vars string) {
+	if s.SecureBoot {
+		return ovmfSecureCode, ovmfSecureVars
+	}
+	return ovmfCode, ovmfVars
 }
 
 // smbiosArgs fills in what QEMU leaves blank in the structures of types 0 to 4
@@ -113,45 +140,13 @@ func smbiosArgs(s Spec) []string {
 	}
 }
 
-// bootOrder gives each device its place in the firmware's order, from 1. QEMU
-// hands these to both firmwares; OVMF heeds nothing else.
-func bootOrder(s Spec) map[string]int {
-	order := map[string]int{}
-	add := func(kind string, n int) {
-		for i := range n {
-			order[fmt.Sprint(kind, i)] = len(order) + 1
-		}
-	}
-	for _, d := range s.Boot {
-		switch d {
-		case FromNetwork:
-			add("nic", len(s.NICs))
-		case FromDisk:
-			add("disk", len(s.Disks))
-		case FromCD:
-			add("cd", 1)
-		}
-	}
-	return order
-}
-
-// bootIndex is the boot option of one device, or nothing if the host does not
-// boot from it.
-func bootIndex(order map[string]int, kind string, i int) string {
-	n, ok := order[fmt.Sprint(kind, i)]
-	if !ok {
-		return ""
-	}
-	return fmt.Sprintf(",bootindex=%d", n)
-}
-
 // nicArgs connects each NIC to its tap. OVMF drives a virtio NIC itself, so
 // QEMU's iPXE is taken off the card there; for Intel cards Debian's OVMF has no
 // driver and the card's own ROM stays, as on real hardware.
-func nicArgs(s Spec, f files, order map[string]int) []string {
+func nicArgs(s Spec, f files, order bootOrder) []string {
 	var args []string
 	for i, n := range s.NICs {
-		device := fmt.Sprintf("%s,netdev=net%d,mac=%s%s", n.Model, i, n.MAC, bootIndex(order, "nic", i))
+		device := fmt.Sprintf("%s,id=%s,netdev=net%d,mac=%s%s", n.Model, nicID(i), i, n.MAC, order.option(nicID(i)))
 		if s.Firmware == UEFI && n.Model == "virtio-net-pci" {
 			device += ",romfile="
 		}
@@ -162,7 +157,7 @@ func nicArgs(s Spec, f files, order map[string]int) []string {
 	return args
 }
 
-func diskArgs(s Spec, f files, order map[string]int) []string {
+func diskArgs(s Spec, f files, order bootOrder) []string {
 	var args []string
 	adapters := map[DiskKind]bool{}
 	for i, d := range s.Disks {
@@ -173,7 +168,7 @@ func diskArgs(s Spec, f files, order map[string]int) []string {
 		// unsafe: a lab disk need not survive this machine, only the host.
 		args = append(args,
 			"-drive", fmt.Sprintf("if=none,id=disk%d,format=raw,cache=unsafe,file=%s", i, option(f.disks[i])))
-		args = append(args, diskDevices(d, i, bootIndex(order, "disk", i))...)
+		args = append(args, diskDevices(d, i, order.option(diskID(i)))...)
 	}
 	return args
 }
@@ -202,7 +197,7 @@ func diskDevices(d Disk, i int, boot string) []string {
 	if d.WWN != 0 {
 		wwn = fmt.Sprintf(",wwn=%#016x", d.WWN)
 	}
-	drive := fmt.Sprintf("drive=disk%d", i)
+	drive := fmt.Sprintf("id=%s,drive=disk%d", diskID(i), i)
 	switch d.Kind {
 	case NVMe:
 		return nvmeDevices(d, i, boot)
@@ -222,27 +217,50 @@ func diskDevices(d Disk, i int, boot string) []string {
 // node that OVMF cannot read, and then OVMF ignores the whole order. So such a
 // disk is left out of the boot order.
 func nvmeDevices(d Disk, i int, boot string) []string {
-	controller := fmt.Sprintf("nvme,id=nvme%d,serial=%s", i, option(d.Serial))
+	controller := fmt.Sprintf("nvme,id=%s,serial=%s", diskID(i), option(d.Serial))
 	if d.WWN == 0 {
 		return []string{"-device", controller + fmt.Sprintf(",drive=disk%d%s", i, boot)}
 	}
-	return []string{"-device", controller, "-device", fmt.Sprintf("nvme-ns,bus=nvme%d,drive=disk%d,eui64=%#x", i, i, d.WWN)}
+	return []string{"-device", controller, "-device", fmt.Sprintf("nvme-ns,bus=%s,drive=disk%d,eui64=%#x", diskID(i), i, d.WWN)}
 }
 
 // cdArgs is a CD drive on the chipset's own controller. The drive is there
-// even when it can never be booted from, as long as it holds an image.
-func cdArgs(s Spec, order map[string]int) []string {
-	if s.CD == "" {
+// even when it can never be booted from.
+func cdArgs(s Spec, order bootOrder, medium string) []string {
+	if s.CD == "" && !s.Drive {
 		return nil
 	}
 	bus := "ide.1"
 	if express(s) {
 		bus = "ide.5" // the last AHCI port; disks count from the first
 	}
-	return []string{
-		"-drive", "if=none,id=cd,media=cdrom,readonly=on,format=raw,file=" + option(s.CD),
-		"-device", fmt.Sprintf("ide-cd,id=cdrom,bus=%s,drive=cd%s", bus, bootIndex(order, "cd", 0)),
+	drive := fmt.Sprintf("ide-cd,id=%s,bus=%s%s", cdID, bus, order.option(cdID))
+	if medium == "" {
+		return []string{"-device", drive}
 	}
+	const node = "medium0"
+	return []string{"-blockdev", blockdev(node, medium).json(), "-device", drive + ",drive=" + node}
+}
+
+// chipArgs are the chips beside the processor that a spec may ask for. The TPM
+// has the register interface of TIS; the BMC is at the ports of KCS. QEMU falls
+// over a BMC that is connected before its chip is there, so it is to connect
+// later, and again when the BMC was away.
+func chipArgs(s Spec, f files) []string {
+	var args []string
+	if s.TPM {
+		args = append(args,
+			"-chardev", fmt.Sprintf("socket,id=tpm,fd=%d", f.tpmFD),
+			"-tpmdev", "emulator,id=tpm,chardev=tpm",
+			"-device", "tpm-tis,tpmdev=tpm")
+	}
+	if s.IPMI != "" {
+		args = append(args,
+			"-chardev", "socket,id=ipmi,reconnect=1,path="+option(s.IPMI),
+			"-device", "ipmi-bmc-extern,id=bmc,chardev=ipmi",
+			"-device", "isa-ipmi-kcs,bmc=bmc")
+	}
+	return args
 }
 
 // option writes a value so that QEMU's option parser takes it whole.

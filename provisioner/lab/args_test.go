@@ -18,14 +18,14 @@ func argsOf(t *testing.T, s Spec) []string {
 	if err := s.check(oneNetwork); err != nil {
 		t.Fatal(err)
 	}
-	f := files{console: "/d/console.log", vars: "/d/vars.fd", qmp: 3}
+	f := files{console: "/d/console.log", vars: "/d/vars.fd", qmpFD: 3, tpmFD: 5}
 	for range s.Disks {
 		f.disks = append(f.disks, "/d/disk.img")
 	}
 	for range s.NICs {
 		f.taps = append(f.taps, "h1n0")
 	}
-	args := qemuArgs(s, f)
+	args := qemuArgs(s, f, s.order(s.Boot), s.CD)
 	var lines []string
 	for i := 0; i < len(args); i++ {
 		if i+1 < len(args) && !strings.HasPrefix(args[i+1], "-") {
@@ -95,23 +95,23 @@ func TestDiskSaysWhatItIs(t *testing.T) {
 	}{
 		"NVMe": {
 			Disk{Kind: NVMe, Serial: "S1", WWN: 0x5254001122334455},
-			[]string{"-device nvme,id=nvme0,serial=S1", "-device nvme-ns,bus=nvme0,drive=disk0,eui64=0x5254001122334455"},
+			[]string{"-device nvme,id=hd0,serial=S1", "-device nvme-ns,bus=hd0,drive=disk0,eui64=0x5254001122334455"},
 		},
 		"SATA SSD": {
 			Disk{Kind: SATA, Serial: "S1", WWN: 0x5000c50011223344},
-			[]string{"-device ide-hd,bus=ide.0,drive=disk0,serial=S1,wwn=0x5000c50011223344,rotation_rate=1,bootindex=1"},
+			[]string{"-device ide-hd,bus=ide.0,id=hd0,drive=disk0,serial=S1,wwn=0x5000c50011223344,rotation_rate=1,bootindex=1"},
 		},
 		"spinning SCSI": {
 			Disk{Kind: SCSI, Serial: "S1", Rotational: true},
-			[]string{"-device virtio-scsi-pci,id=scsi", "-device scsi-hd,bus=scsi.0,scsi-id=0,drive=disk0,serial=S1,rotation_rate=7200,bootindex=1"},
+			[]string{"-device virtio-scsi-pci,id=scsi", "-device scsi-hd,bus=scsi.0,scsi-id=0,id=hd0,drive=disk0,serial=S1,rotation_rate=7200,bootindex=1"},
 		},
 		"virtio": {
 			Disk{Kind: Virtio, Serial: "a,b"},
-			[]string{"-device virtio-blk-pci,drive=disk0,serial=a,,b,bootindex=1"},
+			[]string{"-device virtio-blk-pci,id=hd0,drive=disk0,serial=a,,b,bootindex=1"},
 		},
 		"behind MegaRAID": {
 			Disk{Kind: MegaSAS, Serial: "S1"},
-			[]string{"-device megasas-gen2,id=megasas", "-device scsi-hd,bus=megasas.0,scsi-id=0,drive=disk0,serial=S1,rotation_rate=1,bootindex=1"},
+			[]string{"-device megasas-gen2,id=megasas", "-device scsi-hd,bus=megasas.0,scsi-id=0,id=hd0,drive=disk0,serial=S1,rotation_rate=1,bootindex=1"},
 		},
 	}
 	for name, tt := range tests {
@@ -140,12 +140,36 @@ func TestSpecThatQEMUWouldMisreadIsRefused(t *testing.T) {
 		"unknown NIC":       {Spec{Name: "a", NICs: []NIC{{MAC: "52:54:00:00:00:01", Model: "igb"}}}, `model "igb"`},
 		"serial cut short":  {Spec{Name: "a", Disks: []Disk{{Serial: strings.Repeat("x", 21)}}}, "longer than 20"},
 		"WWN on virtio":     {Spec{Name: "a", Disks: []Disk{{Kind: Virtio, WWN: 1}}}, "no WWN"},
+		"BIOS by HTTP":      {Spec{Name: "a", HTTPBoot: true}, "need UEFI"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
 			err := tt.spec.withDefaults(oneNetwork).check(oneNetwork)
 			if err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %v, want an error with %q", err, tt.want)
+			}
+		})
+	}
+}
+
+func TestBMCStandsOnItsNetworkBesideTheServer(t *testing.T) {
+	tests := map[string]struct {
+		bmc     string
+		refused bool
+	}{
+		"none":               {"", false},
+		"beside the server":  {"10.77.0.250/24", false},
+		"the server's own":   {"10.77.0.1/24", true},
+		"from another place": {"10.78.0.250/24", true},
+	}
+	for name, tt := range tests {
+		t.Run(name, func(t *testing.T) {
+			n := oneNetwork[0]
+			if tt.bmc != "" {
+				n.BMC = netip.MustParsePrefix(tt.bmc)
+			}
+			if err := n.check(); (err != nil) != tt.refused {
+				t.Errorf("got %v", err)
 			}
 		})
 	}

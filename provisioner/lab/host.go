@@ -18,9 +18,12 @@ type Host struct {
 	dir   string
 	files files
 
-	mu    sync.Mutex // held while the power changes or QMP is spoken
-	power *power     // nil until the first power-on
-	read  int64      // how far WaitConsole has read
+	mu     sync.Mutex // held while the power changes or QMP is spoken
+	power  *power     // nil until the first power-on
+	boot   []Device
+	once   []Device // the order of the next start alone; nil for the usual one
+	medium string   // what lies in the drive
+	read   int64    // how far WaitConsole has read
 }
 
 // AddHost makes a host with empty disks, powered off. A host of the same name
@@ -31,7 +34,7 @@ func (l *Lab) AddHost(ctx context.Context, s Spec) (*Host, error) {
 	if err := s.check(l.networks); err != nil {
 		return nil, err
 	}
-	h := &Host{lab: l, spec: s, dir: filepath.Join(l.dir, s.Name)}
+	h := &Host{lab: l, spec: s, dir: filepath.Join(l.dir, s.Name), boot: s.Boot, medium: s.CD}
 	l.mu.Lock()
 	l.hosts = append(l.hosts, h)
 	h.place = len(l.hosts)
@@ -47,7 +50,7 @@ func (h *Host) makeFiles() error {
 	if err := os.MkdirAll(h.dir, 0o755); err != nil {
 		return err
 	}
-	h.files = files{console: filepath.Join(h.dir, "console.log"), qmp: inheritedQMP}
+	h.files = files{console: filepath.Join(h.dir, "console.log"), tpm: filepath.Join(h.dir, "tpm")}
 	if err := os.WriteFile(h.files.console, nil, 0o644); err != nil {
 		return err
 	}
@@ -58,11 +61,15 @@ func (h *Host) makeFiles() error {
 		}
 		h.files.disks = append(h.files.disks, path)
 	}
+	if err := os.MkdirAll(h.files.tpm, 0o700); err != nil {
+		return err
+	}
 	if h.spec.Firmware != UEFI {
 		return nil
 	}
 	h.files.vars = filepath.Join(h.dir, "vars.fd")
-	return copyOnce(h.files.vars, ovmfVars)
+	_, vars := firmwareFiles(h.spec)
+	return copyOnce(h.files.vars, vars)
 }
 
 // makeSparse makes a file of the given size that takes no room, or leaves one

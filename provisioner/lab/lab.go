@@ -16,6 +16,9 @@ import (
 type Network struct {
 	Name    string       // at most 10 characters: it names interfaces
 	Address netip.Prefix // the server's own address with its prefix length
+	// BMC is the one address, with its prefix length, from which all hosts'
+	// drives fetch media by URL; zero if none does.
+	BMC netip.Prefix
 }
 
 // Options says what a lab is made of.

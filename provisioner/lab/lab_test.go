@@ -150,7 +150,13 @@ func writeSector(t *testing.T, h *Host, sector []byte) {
 func TestEveryKindOfDeviceIsAccepted(t *testing.T) {
 	needRoot(t)
 	l := ForTest(t, oneNetwork...)
+	bmc, err := net.Listen("unix", filepath.Join(t.TempDir(), "bmc"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bmc.Close()
 	for i, s := range []Spec{
+		{Firmware: UEFI, SecureBoot: true, HTTPBoot: true, TPM: true, IPMI: bmc.Addr().String(), Drive: true, Disks: []Disk{{Kind: NVMe}}},
 		{Firmware: UEFI, NICs: []NIC{{}, {Model: "e1000e"}, {Model: "e1000"}}, Clock: time.Unix(0, 0), NoIPv6PXE: true,
 			Disks: []Disk{{Kind: NVMe, WWN: 0x5254}, {Kind: NVMe}, {Kind: SATA, WWN: 0x5000}, {Kind: SCSI}, {Kind: SCSI}, {Kind: Virtio}, {Kind: MegaSAS}}},
 		{UUID: "4c4c4544-0042-4b10-8056-c4c04f4e3132", CD: ovmfCode, Disks: []Disk{{Kind: NVMe}, {Kind: SCSI, Rotational: true}}},

@@ -82,12 +82,16 @@ func (ns *Namespace) create(ctx context.Context) error {
 
 // bridgeScript makes a network's bridge and the server's link to it.
 func bridgeScript(n Network, server string) []string {
-	return []string{
+	script := []string{
 		fmt.Sprintf("link add %s type bridge stp_state 0 forward_delay 0 mcast_snooping 0", n.Name),
 		fmt.Sprintf("link set %s up", n.Name),
 		fmt.Sprintf("link add %s-srv type veth peer name %s netns %s", n.Name, n.Name, server),
 		fmt.Sprintf("link set %s-srv master %s up", n.Name, n.Name),
 	}
+	if n.BMC.IsValid() {
+		script = append(script, fmt.Sprintf("addr add %s dev %s", n.BMC, n.Name))
+	}
+	return script
 }
 
 func serverScript(n Network) []string {
@@ -125,6 +129,9 @@ func (n Network) check() error {
 	}
 	if !n.Address.Addr().Is4() {
 		return fmt.Errorf("network %s: address %q is not an IPv4 address with its prefix length", n.Name, n.Address)
+	}
+	if n.BMC.IsValid() && (n.BMC.Addr() == n.Address.Addr() || !n.Address.Contains(n.BMC.Addr())) {
+		return fmt.Errorf("network %s: BMC address %s is not another one in %s", n.Name, n.BMC, n.Address.Masked())
 	}
 	return nil
 }

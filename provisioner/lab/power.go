@@ -9,17 +9,13 @@ import (
 	"strings"
 )
 
-// The descriptors that QEMU inherits, in the order of exec.Cmd.ExtraFiles.
-const (
-	inheritedQMP  = 3
-	inheritedSlot = 4
-)
-
 // power is one QEMU process, from power-on to off.
 type power struct {
 	cmd       *exec.Cmd
 	complaint strings.Builder // what QEMU wrote to its standard error
 	qmp       *qmp
+	tpm       *exec.Cmd     // the process that is the host's TPM; nil without
+	inserted  int           // how many media were put into the drive
 	done      chan struct{} // closed when the process has ended
 	fault     error         // how it ended, if not by itself and well; set before done
 }
@@ -30,9 +26,13 @@ type power struct {
 func (h *Host) PowerOn(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.power != nil && !h.power.ended() {
+	if !h.off() {
 		return nil
 	}
+	return h.powerOn(ctx)
+}
+
+func (h *Host) powerOn(ctx context.Context) error {
 	slot, err := h.lab.slots.take(ctx)
 	if err != nil {
 		return fmt.Errorf("power on %s: %w", h.spec.Name, err)
@@ -46,36 +46,82 @@ func (h *Host) PowerOn(ctx context.Context) error {
 	return nil
 }
 
-// start runs QEMU in the wires' namespace and returns when it answers.
+// start runs QEMU and returns when it answers. The firmware has the order of
+// this start by then, so that the usual one is put back for the next.
 func (h *Host) start(slot *os.File) (*power, error) {
-	control, theirs, err := qmpPair()
+	usual, now := h.spec.order(h.boot), h.nextOrder()
+	p, err := h.launch(slot, now)
 	if err != nil {
 		return nil, err
 	}
-	defer theirs.Close()
-	// Not bound to the caller's context: the host stays on until it is put off.
-	cmd := h.lab.wires().Command(context.Background(), "qemu-system-x86_64", qemuArgs(h.spec, h.files)...)
-	p := &power{cmd: cmd, qmp: control, done: make(chan struct{})}
-	cmd.Stderr = &p.complaint
-	cmd.ExtraFiles = []*os.File{inheritedQMP - 3: theirs, inheritedSlot - 3: slot}
-	if err := cmd.Start(); err != nil {
-		return nil, errors.Join(err, control.conn.Close())
+	err = p.qmp.greet()
+	if err == nil && h.once != nil {
+		err = p.qmp.executeAll(orderCommands(now, usual))
 	}
-	go p.wait()
-	theirs.Close() // else QEMU's end would never be seen
-	if err := control.greet(); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, p.kill(), p.fault)
 	}
+	h.once = nil
 	return p, nil
 }
 
-// wait reaps the process.
+// launch starts the processes of the host in the wires' namespace. They are not
+// bound to a caller's context: the host stays on until it is put off.
+func (h *Host) launch(slot *os.File, order bootOrder) (*power, error) {
+	theirs := inheritance{slot}
+	defer theirs.close() // else QEMU's end would never be seen
+	p := &power{done: make(chan struct{})}
+	f, err := h.connect(p, &theirs)
+	if err != nil {
+		return nil, errors.Join(err, p.disconnect())
+	}
+	p.cmd = h.lab.wires().Command(context.Background(), "qemu-system-x86_64", qemuArgs(h.spec, f, order, h.medium)...)
+	p.cmd.Stderr = &p.complaint
+	p.cmd.ExtraFiles = theirs
+	if err := p.cmd.Start(); err != nil {
+		return nil, errors.Join(err, p.disconnect())
+	}
+	go p.wait()
+	return p, nil
+}
+
+// connect makes the sockets between us, QEMU and what its chips lead to.
+func (h *Host) connect(p *power, theirs *inheritance) (files, error) {
+	f := h.files
+	control, end, err := qmpPair()
+	if err != nil {
+		return f, err
+	}
+	p.qmp, f.qmpFD = control, theirs.add(end)
+	if h.spec.TPM {
+		if p.tpm, end, err = startTPM(h.lab.wires(), f.tpm); err != nil {
+			return f, err
+		}
+		f.tpmFD = theirs.add(end)
+	}
+	return f, nil
+}
+
+// disconnect takes away what the QEMU process had beside it.
+func (p *power) disconnect() error {
+	var errs []error
+	if p.qmp != nil {
+		errs = append(errs, p.qmp.conn.Close())
+	}
+	if p.tpm != nil {
+		errs = append(errs, p.tpm.Process.Kill())
+		_ = p.tpm.Wait() // killed, or ended with QEMU
+	}
+	return errors.Join(errs...)
+}
+
+// wait reaps the processes.
 func (p *power) wait() {
 	defer close(p.done)
 	if err := p.cmd.Wait(); err != nil {
 		p.fault = fmt.Errorf("QEMU ended with %w: %s", err, strings.TrimSpace(p.complaint.String()))
 	}
-	_ = p.qmp.conn.Close()
+	_ = p.disconnect()
 }
 
 func (p *power) ended() bool {
@@ -118,8 +164,10 @@ func (h *Host) kill() error {
 func (h *Host) Off() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.power == nil || h.power.ended()
+	return h.off()
 }
+
+func (h *Host) off() bool { return h.power == nil || h.power.ended() }
 
 // fault says how the host's QEMU ended, if not by a power-off from inside.
 func (h *Host) fault() error {
@@ -145,27 +193,4 @@ func (h *Host) WaitOff(ctx context.Context) error {
 	case <-ctx.Done():
 		return fmt.Errorf("wait for %s to power off: %w%s", h.spec.Name, ctx.Err(), h.lastWords())
 	}
-}
-
-// Reset presses the reset button.
-func (h *Host) Reset(context.Context) error {
-	return h.control("system_reset", nil)
-}
-
-// EjectCD opens the CD drive and takes the image out, even if the host's system
-// has locked the door. The drive is empty until the next power-on.
-func (h *Host) EjectCD(context.Context) error {
-	return h.control("eject", map[string]any{"id": "cdrom", "force": true})
-}
-
-func (h *Host) control(command string, arguments any) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.power == nil || h.power.ended() {
-		return fmt.Errorf("%s of %s: the host is off", command, h.spec.Name)
-	}
-	if err := h.power.qmp.execute(command, arguments); err != nil {
-		return fmt.Errorf("%s of %s: %w", command, h.spec.Name, err)
-	}
-	return nil
 }

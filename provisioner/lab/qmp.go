@@ -24,19 +24,26 @@ const qmpDeadline = 30 * time.Second
 
 // qmpPair makes the connection: ours, and the end that QEMU inherits.
 func qmpPair() (ours *qmp, theirs *os.File, err error) {
-	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	near, theirs, err := socketPair("QMP")
 	if err != nil {
-		return nil, nil, fmt.Errorf("make the control socket: %w", err)
+		return nil, nil, err
 	}
-	near := os.NewFile(uintptr(fds[0]), "qmp")
 	defer near.Close()
-	theirs = os.NewFile(uintptr(fds[1]), "qmp of QEMU")
 	conn, err := net.FileConn(near)
 	if err != nil {
 		theirs.Close()
 		return nil, nil, fmt.Errorf("make the control socket: %w", err)
 	}
 	return &qmp{conn: conn, lines: bufio.NewScanner(conn)}, theirs, nil
+}
+
+// socketPair makes two connected sockets.
+func socketPair(what string) (a, b *os.File, err error) {
+	fds, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("make the sockets for %s: %w", what, err)
+	}
+	return os.NewFile(uintptr(fds[0]), what), os.NewFile(uintptr(fds[1]), what), nil
 }
 
 // greet reads QEMU's greeting and leaves its negotiation mode. It returns when
@@ -48,31 +55,47 @@ func (q *qmp) greet() error {
 	if !q.lines.Scan() {
 		return q.ended()
 	}
-	return q.execute("qmp_capabilities", nil)
+	return q.execute(command{name: "qmp_capabilities"})
+}
+
+// command is one thing to ask of QEMU.
+type command struct {
+	name      string
+	arguments map[string]any
+}
+
+// executeAll gives commands in order, up to the first that is refused.
+func (q *qmp) executeAll(commands []command) error {
+	for _, c := range commands {
+		if err := q.execute(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // execute gives one command and waits for its answer; events are passed over.
-func (q *qmp) execute(command string, arguments any) error {
+func (q *qmp) execute(c command) error {
 	if err := q.conn.SetDeadline(time.Now().Add(qmpDeadline)); err != nil {
 		return err
 	}
 	request := struct {
-		Execute   string `json:"execute"`
-		Arguments any    `json:"arguments,omitempty"`
-	}{command, arguments}
+		Execute   string         `json:"execute"`
+		Arguments map[string]any `json:"arguments,omitempty"`
+	}{c.name, c.arguments}
 	if err := json.NewEncoder(q.conn).Encode(request); err != nil {
-		return fmt.Errorf("ask QEMU to %s: %w", command, err)
+		return fmt.Errorf("ask QEMU to %s: %w", c.name, err)
 	}
 	for q.lines.Scan() {
 		answered, err := readAnswer(q.lines.Bytes())
 		if err != nil {
-			return fmt.Errorf("ask QEMU to %s: %w", command, err)
+			return fmt.Errorf("ask QEMU to %s: %w", c.name, err)
 		}
 		if answered {
 			return nil
 		}
 	}
-	return fmt.Errorf("ask QEMU to %s: %w", command, q.ended())
+	return fmt.Errorf("ask QEMU to %s: %w", c.name, q.ended())
 }
 
 // ended says why there is no further line.

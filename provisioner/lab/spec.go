@@ -56,16 +56,6 @@ func (k DiskKind) String() string {
 	return fmt.Sprintf("DiskKind(%d)", int(k))
 }
 
-// Device is a class of devices in a host's boot order.
-type Device int
-
-// What a host can boot from.
-const (
-	FromNetwork Device = iota
-	FromDisk
-	FromCD
-)
-
 // Disk is one disk; its content is a sparse raw file.
 type Disk struct {
 	Kind DiskKind
@@ -100,9 +90,25 @@ type Spec struct {
 	MemoryMiB    int // 0 means 8192
 	NICs         []NIC
 	Disks        []Disk
-	CD           string // the path of an ISO image in the drive; empty means no drive
+	// CD is the ISO image in the drive: its path, or its http or https URL, of
+	// which QEMU then reads by ranges what the host asks for, believing any
+	// certificate, as BMCs do. See [Network.BMC].
+	CD string
+	// Drive gives the host a CD drive even without CD, for [Host.InsertMedium].
+	Drive bool
 	// Boot is the firmware's boot order; empty means network, disk, CD.
 	Boot []Device
+	// HTTPBoot takes PXE out of OVMF, so that what the host boots from its
+	// network it boots by UEFI HTTP boot.
+	HTTPBoot bool
+	// SecureBoot starts OVMF with Microsoft's keys enrolled and Secure Boot on.
+	SecureBoot bool
+	// TPM gives the host a TPM 2.0, which keeps its state over power-offs.
+	TPM bool
+	// IPMI is the path of the unix socket at which the host's management
+	// controller waits for its end of the system interface (KCS), speaking what
+	// ipmi_sim calls the VM codec. Empty means that the host has none.
+	IPMI string
 	// NoIPv6PXE takes PXE over IPv6 out of OVMF. It changes nothing for a host
 	// that is answered over IPv4, as PXEv4 comes first; one that is left in
 	// silence gets round its boot order 30 s faster. By default the firmware
@@ -175,6 +181,9 @@ func (s Spec) check(networks []Network) error {
 		if err := d.check(i); err != nil {
 			errs = append(errs, fmt.Errorf("host %s, disk %d: %w", s.Name, i, err))
 		}
+	}
+	if s.Firmware != UEFI && (s.HTTPBoot || s.SecureBoot) {
+		errs = append(errs, fmt.Errorf("host %s: HTTP boot and Secure Boot need UEFI firmware", s.Name))
 	}
 	return errors.Join(errs...)
 }
