@@ -12,9 +12,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-
-	"github.com/dustin/go-humanize"
 
 	"github.com/muster-boot/muster/images/iso"
 	"github.com/muster-boot/muster/images/recipe"
@@ -127,6 +124,7 @@ type received struct {
 	file   *os.File
 	digest string
 	size   int64
+	index  *indexRecord // of an ISO
 }
 
 func (r *received) discard() {
@@ -141,17 +139,14 @@ func (c *Catalog) receive(ctx context.Context, r io.Reader, o AddOptions) (*rece
 		return nil, c.explain(err)
 	}
 	got := &received{file: f}
-	h := sha256.New()
 	in := &watchedReader{ctx: ctx, r: r, total: o.Size, progress: o.Progress}
-	got.size, err = io.CopyBuffer(io.MultiWriter(f, h), in, make([]byte, 1<<20))
-	if err == nil {
+	if got.digest, got.size, err = c.copyHashed(f, in); err == nil {
 		err = f.Sync()
 	}
 	if err != nil {
 		got.discard()
 		return nil, c.explain(err)
 	}
-	got.digest = hex.EncodeToString(h.Sum(nil))
 	return got, nil
 }
 
@@ -197,8 +192,14 @@ func (c *Catalog) inspect(got *received) (Image, error) {
 		return Image{}, err
 	}
 	listing, err := c.readISO(got.file)
+	if err != nil {
+		return Image{}, err
+	}
+	if got.index, err = scan(got.file); err != nil {
+		return Image{}, err
+	}
 	i.Label = listing.label
-	return c.told(i, listing), err
+	return got.index.tell(c.told(i, listing)), nil
 }
 
 func (c *Catalog) inspectDisk(i Image, got *received, noISO error) (Image, error) {
@@ -238,35 +239,14 @@ func (c *Catalog) commit(i Image, tag string, contents []*received) (Image, erro
 // place moves contents to where records look for them.
 func (c *Catalog) place(contents []*received) error {
 	for _, got := range contents {
+		if got.index != nil {
+			if err := c.writeJSON(got.index, indexDir, indexName(got.digest)); err != nil {
+				return err
+			}
+		}
 		if err := os.Rename(got.file.Name(), c.blob(got.digest)); err != nil {
 			return err
 		}
 	}
 	return c.syncDir(blobDir)
-}
-
-// checkSpace refuses before the first byte what cannot fit.
-func (c *Catalog) checkSpace(size int64) error {
-	free, ok := c.free()
-	if !ok || size <= free {
-		return nil
-	}
-	return fmt.Errorf("no space left: the image has %s, %s has %s free; remove images or free some space, then add it again",
-		humanize.Bytes(uint64(size)), c.dir, humanize.Bytes(uint64(free)))
-}
-
-func (c *Catalog) free() (bytes int64, ok bool) {
-	var s syscall.Statfs_t
-	if err := syscall.Statfs(c.dir, &s); err != nil {
-		return 0, false
-	}
-	return int64(s.Bavail) * s.Bsize, true
-}
-
-// explain says what to do where the disk is full.
-func (c *Catalog) explain(err error) error {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return fmt.Errorf("no space left in %s; remove images or free some space, then add it again: %w", c.dir, err)
-	}
-	return err
 }

@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -45,8 +46,9 @@ func TestAddRecognisesAnInstallerAndTellsProgress(t *testing.T) {
 	want := Image{
 		Digest: got.Digest, Name: "palette-4.9", Form: recipe.ISO, Size: int64(len(data)), Family: "kairos", Label: "COS_LIVE",
 		Added: got.Added, Meta: map[string]string{"pe": "4.9"}, Tags: []string{"palette-4.9"},
-		Why:   []string{"it has /boot/kernel, /boot/initrd, /rootfs.squashfs", "its volume label is COS_LIVE"},
-		Lacks: []string{"netboot leaves the user-data baked into it behind (/files-iso/config.yaml); boot it from virtual media if the host needs that", fips},
+		Why: []string{"it has /boot/kernel, /boot/initrd, /rootfs.squashfs", "its volume label is COS_LIVE"},
+		Lacks: []string{"netboot leaves the user-data baked into it behind (/files-iso/config.yaml); boot it from virtual media if the host needs that", fips,
+			"it has no boot loader configuration in which kernel arguments can be changed"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -79,7 +81,7 @@ func TestTheSameContentIsTheSameImage(t *testing.T) {
 	if diff := cmp.Diff([]string{"new", "old"}, second.Tags); diff != "" {
 		t.Errorf("tags (-want +got):\n%s", diff)
 	}
-	if third := add(t, c, image, ""); third.Name != "new" || len(c.List()) != 1 || len(tree(t, dir)) != 2 {
+	if third := add(t, c, image, ""); third.Name != "new" || len(c.List()) != 1 || len(tree(t, dir)) != 3 {
 		t.Errorf("third %q, %d images, files %v", third.Name, len(c.List()), tree(t, dir))
 	}
 }
@@ -151,11 +153,14 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 			t.Error(err)
 		}
 	})
-	c := openNear(t, dir)
+	c, err := Open(dir, clock(), Options{Guard: loopback, KeepFree: -1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	kept := addScout(t, c, "kept", "kernel", "initrd")
 	before := tree(t, dir)
 
-	_, err := c.Add(t.Context(), io.LimitReader(zeros{}, 2<<20), AddOptions{})
+	_, err = c.Add(t.Context(), io.LimitReader(zeros{}, 2<<20), AddOptions{})
 	if !errors.Is(err, syscall.ENOSPC) || !strings.Contains(err.Error(), "remove images or free some space, then add it again") {
 		t.Errorf("an ISO: %v", err)
 	}
@@ -181,6 +186,58 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	}
 	if err := c.Close(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestAnImportLeavesSomeOfTheDiskFree adds more than fits, of a size that nobody
+// told.
+func TestAnImportLeavesSomeOfTheDiskFree(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("mounting a small tmpfs needs root")
+	}
+	dir := t.TempDir()
+	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=96m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := syscall.Unmount(dir, 0); err != nil {
+			t.Error(err)
+		}
+	})
+	const keep = 48 << 20
+	c, err := Open(dir, clock(), Options{Guard: loopback, KeepFree: keep})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	before := tree(t, dir)
+	said := 0 // Content-Length; 0: none
+	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		if said > 0 {
+			w.Header().Set("Content-Length", strconv.Itoa(said))
+		}
+		_, _ = io.Copy(w, io.LimitReader(zeros{}, 200<<20)) // the other side goes
+	}))
+	defer endless.Close()
+	least, url := int64(1<<40), endless.URL+"/x.iso"
+	look := func(int64, int64) {
+		free, _, _ := c.free()
+		least = min(least, free)
+	}
+	_, plain := c.Add(t.Context(), io.LimitReader(zeros{}, 200<<20), AddOptions{Progress: look})
+	_, unsaid := c.AddURL(t.Context(), url, AddOptions{Progress: look})
+	said = 200 << 20
+	_, fetched := c.AddURL(t.Context(), url, AddOptions{Progress: look})
+	for _, err := range []error{plain, unsaid, fetched} {
+		if !errors.Is(err, ErrNoSpace) || !strings.Contains(err.Error(), "of which muster keeps 50 MB; remove images") {
+			t.Errorf("got %v", err)
+		}
+	}
+	if least < keep-2*flushEvery || least > keep+flushEvery {
+		t.Errorf("the disk had only %d bytes left, or never less", least)
+	}
+	if diff := cmp.Diff(before, tree(t, dir)); diff != "" {
+		t.Errorf("files changed (-before +after):\n%s", diff)
 	}
 }
 

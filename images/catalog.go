@@ -37,7 +37,8 @@ type Image struct {
 	Form   recipe.Form       `json:"form"`
 	Size   int64             `json:"size"` // bytes
 	Family string            `json:"family,omitempty"`
-	Label  string            `json:"label,omitempty"` // volume label
+	Label  string            `json:"label,omitempty"`  // volume label
+	Coding string            `json:"coding,omitempty"` // of a disk: raw, gzip, xz, zstd or qcow2
 	Added  time.Time         `json:"added"`
 	Why    []string          `json:"why,omitempty"`    // what the family was told by
 	Lacks  []string          `json:"lacks,omitempty"`  // what is missing, or what it cannot do
@@ -65,6 +66,8 @@ type Catalog struct {
 	fetcher *fetch.Fetcher
 	lock    *os.File
 
+	keepFree int64 // [Options.KeepFree]
+
 	mu       sync.Mutex
 	images   map[string]Image // by digest
 	tags     tags
@@ -75,6 +78,9 @@ type Catalog struct {
 type Options struct {
 	Recipes recipe.Book // none: [recipe.Builtin]
 	Guard   fetch.Guard // where images may be fetched from
+	// KeepFree is how much of the disk an import leaves free, in bytes; 0 is
+	// 256 MiB or one hundredth of the disk, whichever is more; negative: nothing.
+	KeepFree int64
 }
 
 // Open opens the catalog in dir, which is made if it is not there, and removes
@@ -83,13 +89,13 @@ type Options struct {
 // image whose content has gone is listed and says so.
 func Open(dir string, now func() time.Time, o Options) (*Catalog, error) {
 	c := &Catalog{
-		dir: dir, now: now, recipes: o.Recipes, fetcher: fetch.New(o.Guard),
+		dir: dir, now: now, recipes: o.Recipes, fetcher: fetch.New(o.Guard), keepFree: o.KeepFree,
 		images: map[string]Image{}, fetching: map[string]bool{},
 	}
 	if len(c.recipes.Recipes()) == 0 {
 		c.recipes = recipe.Builtin()
 	}
-	for _, sub := range []string{blobDir, recordDir, tmpDir, partDir} {
+	for _, sub := range []string{blobDir, recordDir, indexDir, tmpDir, partDir} {
 		if err := os.MkdirAll(filepath.Join(dir, sub), 0o700); err != nil {
 			return nil, fmt.Errorf("open images: %w", err)
 		}

@@ -126,6 +126,16 @@ func (c *Catalog) Whole(digest string) (*Content, error) {
 	return c.openBlob(i, i.Digest)
 }
 
+// Base opens the file of an ISO or disk image, by its whole digest, for serving
+// it with [overlay.Overlay] patches. The caller closes it.
+func (c *Catalog) Base(digest string) (*os.File, error) {
+	whole, err := c.Whole(digest)
+	if err != nil {
+		return nil, err
+	}
+	return whole.file, nil
+}
+
 func (c *Catalog) byDigest(digest string) (Image, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

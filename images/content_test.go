@@ -40,8 +40,8 @@ func TestFilesAreServedOutOfTheISO(t *testing.T) {
 			t.Errorf("%s holds %d bytes, want %d", name, len(got), len(want))
 		}
 	}
-	if files := tree(t, dir); len(files) != 2 {
-		t.Errorf("the catalog holds more than the ISO and its record: %v", files)
+	if files := tree(t, dir); len(files) != 3 {
+		t.Errorf("the catalog holds more than the ISO, its index and its record: %v", files)
 	}
 }
 

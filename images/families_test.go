@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -107,6 +108,7 @@ func TestDiskImagesAreRecognisedInAnyCoding(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := open(t, t.TempDir())
+	coding := regexp.MustCompile(`raw|gzip|xz|zstd|qcow2`)
 	for why, data := range map[string][]byte{
 		"it is a disk image (raw) with a partition table (GPT)":  disk(true),
 		"it is a disk image (raw) with a partition table (MBR)":  disk(false),
@@ -116,7 +118,7 @@ func TestDiskImagesAreRecognisedInAnyCoding(t *testing.T) {
 		"it is a qcow2 file": append([]byte("QFI\xfb\x00\x00\x00\x03"), make([]byte, 4096)...),
 	} {
 		i, err := c.Add(t.Context(), bytes.NewReader(data), AddOptions{})
-		if err != nil || i.Form != recipe.Disk || i.Family != "disk" || len(i.Why) == 0 || i.Why[0] != why {
+		if err != nil || i.Form != recipe.Disk || i.Family != "disk" || len(i.Why) == 0 || i.Why[0] != why || i.Coding != coding.FindString(why) {
 			t.Errorf("%s: got %+v, %v", why, i, err)
 			continue
 		}

@@ -19,6 +19,7 @@ import (
 const (
 	blobDir   = "blobs"
 	recordDir = "records"
+	indexDir  = "indexes" // of ISOs; what is missing is made anew
 	tmpDir    = "tmp"
 	partDir   = "parts"     // what was fetched in part, by the sha256 of its URL
 	tagFile   = "tags.json" // of all images
@@ -63,16 +64,22 @@ func emptyDir(dir string) error {
 	return nil
 }
 
-// sweepBlobs deletes contents that no image has. The caller holds the lock, or
-// is alone.
+// sweepBlobs deletes contents and indexes that no image has. The caller holds
+// the lock, or is alone.
 func (c *Catalog) sweepBlobs() error {
-	kept := map[string]bool{}
+	blobs, indexes := map[string]bool{}, map[string]bool{}
 	for _, i := range c.images {
 		for _, digest := range i.blobs() {
-			kept[digest] = true
+			blobs[digest] = true
 		}
+		indexes[indexName(i.Digest)] = i.Form == recipe.ISO
 	}
-	entries, err := os.ReadDir(filepath.Join(c.dir, blobDir))
+	return errors.Join(c.sweep(blobDir, blobs), c.sweep(indexDir, indexes))
+}
+
+// sweep deletes what is not to be kept in a directory of the catalog.
+func (c *Catalog) sweep(sub string, kept map[string]bool) error {
+	entries, err := os.ReadDir(filepath.Join(c.dir, sub))
 	if err != nil {
 		return err
 	}
@@ -80,7 +87,7 @@ func (c *Catalog) sweepBlobs() error {
 		if kept[e.Name()] {
 			continue
 		}
-		if err := os.Remove(c.blob(e.Name())); err != nil {
+		if err := os.Remove(filepath.Join(c.dir, sub, e.Name())); err != nil {
 			return err
 		}
 	}
@@ -90,12 +97,20 @@ func (c *Catalog) sweepBlobs() error {
 // recognised looks at an image's content again.
 func (c *Catalog) recognised(i Image) Image {
 	listing, err := c.listing(i)
+	var x *indexRecord
+	if err == nil && i.Form == recipe.ISO {
+		x, err = c.indexOf(i)
+	}
 	if err != nil {
 		i.Family, i.Why = "", nil
 		i.Lacks = []string{fmt.Sprintf("its content cannot be read (%v); add it again", err)}
 		return i
 	}
-	return c.told(i, listing)
+	i = c.told(i, listing)
+	if x != nil {
+		i = x.tell(i)
+	}
+	return i
 }
 
 // told fills in what an image is.
@@ -103,6 +118,7 @@ func (c *Catalog) told(i Image, l recipe.Listing) Image {
 	r, why, lacks := c.recipes.Recognise(l)
 	i.Family, i.Why, i.Lacks = r.Family, why, lacks
 	if d, isDisk := l.(diskListing); isDisk {
+		i.Coding = d.coding
 		i.Why = append([]string{d.why()}, i.Why...)
 	}
 	return i

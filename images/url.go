@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"syscall"
 
 	"github.com/muster-boot/muster/images/fetch"
 )
@@ -38,11 +37,12 @@ func (c *Catalog) AddURL(ctx context.Context, url string, o AddOptions) (Image, 
 	}
 	defer c.release(url)
 	part := c.part(url)
+	before := fileSize(part)
 	err = c.fetcher.File(ctx, url, part, fetch.Options{
 		Max: maxFetched, Progress: o.Progress,
 		Space: func(total int64) error { return c.checkSpace(total - fileSize(part)) },
 	})
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+	if full(err) || errors.Is(err, ErrNoSpace) && (before == 0 || fileSize(part) > before) {
 		err = errors.Join(err, removeAll(part, fetch.NoteOf(part))) // it would keep the disk full
 	}
 	if err != nil {

@@ -48,9 +48,12 @@ func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
 }
 
+// loopback lets 127.0.0.1 be fetched from.
+var loopback = fetch.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}
+
 func openNear(t *testing.T, dir string) *Catalog {
 	t.Helper()
-	c, err := Open(dir, clock(), Options{Guard: fetch.Guard{Allow: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}}})
+	c, err := Open(dir, clock(), Options{Guard: loopback})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -117,7 +117,7 @@ func mends(ctx context.Context, err error) bool {
 // Options of one file. The zero value takes any size.
 type Options struct {
 	Max      int64                   // bytes; 0 is no bound
-	Space    func(total int64) error // asked before content is taken, with the size that is announced
+	Space    func(total int64) error // asked before content is taken and while it comes, with the size that is announced
 	Progress func(done, total int64) // called as bytes come; total is 0 where it is not known
 }
 

@@ -188,14 +188,21 @@ func (p *part) writeNote() error {
 	return os.WriteFile(NoteOf(p.file.Name()), data, 0o600)
 }
 
+// lookEvery is how often it is asked whether there is still space, in bytes.
+const lookEvery = 16 << 20
+
 // take appends the body until the file is whole.
 func (p *part) take(body io.Reader, o Options) (came int64, err error) {
 	if o.Max > 0 {
 		body = io.LimitReader(body, o.Max-p.size+1)
 	}
+	looked := p.size
 	sink := writerFunc(func(b []byte) (int, error) {
 		n, err := p.file.Write(b)
 		p.size += int64(n)
+		if err == nil && p.size-looked >= lookEvery {
+			looked, err = p.size, o.fits(p.total)
+		}
 		if o.Progress != nil && n > 0 {
 			o.Progress(p.size, p.total)
 		}
