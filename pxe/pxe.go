@@ -84,6 +84,11 @@ type Answer struct {
 	// client boots, e.g. "/boot/a-1b2c/tok3n/script.ipxe"; empty when it gets an
 	// address only. It is an absolute, clean path without query.
 	Script string
+	// Image is the path below the boot plane's root of an ISO that this client's
+	// firmware is to boot by itself over HTTP (UEFI 2.10 §24.7), in place of a
+	// loader; empty for none. Whoever cannot, firmware that speaks PXE or a loader
+	// of any kind, gets the script. It is an absolute, clean path without query.
+	Image string
 	// Name is a host name for DHCP option 12; may be empty.
 	Name string
 	// Address is a fixed address (reservation); invalid when the pool decides.

@@ -16,22 +16,22 @@ type boot struct {
 }
 
 // bootFor picks the boot file by who asks, over what, and what was decided:
-// our iPXE gets its script; firmware gets our iPXE by the way it speaks;
-// another iPXE is good enough, unless the network says otherwise. asked is the
+// our iPXE gets its script; firmware gets our iPXE by the way it speaks, or the
+// image that it is to boot by HTTP itself; another iPXE is good enough, unless the network says otherwise. asked is the
 // address the client reached us on, so that it can reach us there again.
 func bootFor(c pxe.Client, a pxe.Answer, n Network, asked netip.Addr) boot {
 	b := boot{Class: class(c.Vendor)}
 	if c.Loader == pxe.System {
 		return b
 	}
-	if a.Script == "" {
-		b.Note = noScript
-		return b
-	}
 	base := fmt.Sprintf("http://%s", netip.AddrPortFrom(asked, n.BootPort))
 	name, byHTTP := loaderFor(c.Arch)
 	replace := n.LoaderAlways && name != ""
 	switch {
+	case c.Loader == pxe.Firmware && byHTTP && a.Image != "":
+		b.File = base + a.Image
+	case a.Script == "":
+		b.Note = noScript
 	case c.Loader == pxe.OurIPXE, c.Loader == pxe.ForeignIPXE && !replace:
 		b.File = base + a.Script
 	case name == "":

@@ -202,3 +202,45 @@ func TestBootFileFitsWhoAsks(t *testing.T) {
 		t.Errorf("without a script: %+v", got)
 	}
 }
+
+// TestOnlyFirmwareThatSpeaksHTTPGetsTheImage has a host that is to boot an ISO
+// by itself: all that cannot goes on with what tells it so.
+func TestOnlyFirmwareThatSpeaksHTTPGetsTheImage(t *testing.T) {
+	always := testNet
+	always.LoaderAlways = true
+	const iso, script = "http://192.0.2.1:8067/m/a.iso", "http://192.0.2.1:8067/s"
+	for _, c := range []struct {
+		name    string
+		loader  pxe.Loader
+		arch    pxe.Arch
+		vendor  string
+		network Network
+		want    boot
+	}{
+		{"HTTP boot", pxe.Firmware, pxe.ArchHTTPx64, "HTTPClient:Arch:00016:UNDI:003000", testNet, boot{iso, "HTTPClient", ""}},
+		{"HTTP boot, loader always", pxe.Firmware, pxe.ArchHTTPx64, "HTTPClient", always, boot{iso, "HTTPClient", ""}},
+		{"HTTP boot of arm64", pxe.Firmware, pxe.ArchHTTPARM64, "HTTPClient", testNet, boot{iso, "HTTPClient", ""}},
+		{"PXE of UEFI", pxe.Firmware, pxe.ArchUEFIx64, "PXEClient", testNet, boot{"ipxe.efi", "PXEClient", ""}},
+		{"PXE of BIOS", pxe.Firmware, pxe.ArchBIOS, "PXEClient", testNet, boot{"undionly.kpxe", "PXEClient", ""}},
+		{"our iPXE that came by HTTP", pxe.OurIPXE, pxe.ArchHTTPx64, "HTTPClient", testNet, boot{script, "HTTPClient", ""}},
+		{"an operating system", pxe.System, pxe.ArchUnknown, "dhcpcd", testNet, boot{}},
+	} {
+		client := pxe.Client{Loader: c.loader, Arch: c.arch, Vendor: c.vendor}
+		got := bootFor(client, pxe.Answer{Serve: true, Script: "/s", Image: "/m/a.iso"}, c.network, us)
+		if diff := cmp.Diff(c.want, got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+func TestTheImageIsNamedWhereFirmwareLooks(t *testing.T) {
+	req, err := dhcpv4.FromBytes(captured(t, "ovmf-http-discover.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := classify(req, "srv0")
+	p := reply(req, c, terms{Kind: dhcpv4.MessageTypeOffer, Boot: bootFor(c, pxe.Answer{Serve: true, Script: "/s", Image: "/m/a.iso"}, testNet, us), Asked: us, Network: testNet})
+	if p.BootFileNameOption() != "http://192.0.2.1:8067/m/a.iso" || p.ClassIdentifier() != "HTTPClient" {
+		t.Errorf("option 67 %q, option 60 %q", p.BootFileNameOption(), p.ClassIdentifier())
+	}
+}
