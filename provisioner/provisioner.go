@@ -49,6 +49,7 @@ type Intent struct {
 	Erase   bool            `json:"erase,omitempty"`   // the order says erase: allowed
 	After   After           `json:"after,omitempty"`
 	Config  map[string]any  `json:"config,omitempty"`  // what the order adds to the host's user-data
+	Way     Way             `json:"way,omitempty"`     // how the image must reach the host; empty: muster chooses
 	Started bool            `json:"started,omitempty"` // order start was given
 	Hold    string          `json:"hold,omitempty"`    // a person's reason; empty: not held
 
@@ -148,16 +149,18 @@ type Step struct {
 // Stages that the boot plane and the installers report. An installer may
 // report others; these have a meaning for the engine.
 const (
-	StageKexec   = "kexec"   // the scout goes over to the installer
-	StageScript  = "script"  // a boot script was fetched (not a boot: believed when the next stage shows)
-	StageKernel  = "kernel"  // a kernel was fetched
-	StageRootfs  = "rootfs"  // the installer's kernel fetched its root: it runs
-	StageMedium  = "medium"  // the host's own ISO was read
-	StageWrite   = "write"   // a disk image is being written
-	StageVerify  = "verify"  // what was written is being read back
-	StageConfig  = "config"  // user-data was fetched
-	StageWriting = "writing" // the installer is about to write to the disk
-	StageWritten = "written" // the installer is done; the next boot is from the disk
+	StageKexec       = "kexec"        // the scout goes over to the installer
+	StageScript      = "script"       // a boot script was fetched (not a boot: believed when the next stage shows)
+	StageKernel      = "kernel"       // a kernel was fetched
+	StageRootfs      = "rootfs"       // the installer's kernel fetched its root: it runs
+	StageMedium      = "medium"       // the host's own ISO was read
+	StageConfig      = "config"       // the configuration was fetched
+	StageEarly       = "early"        // the installer runs and has read its configuration
+	StageWriting     = "writing"      // whoever installs is about to write to the disk
+	StageWrite       = "write"        // a disk image is being written
+	StageVerify      = "verify"       // what was written is being read back
+	StageWriteFailed = "write-failed" // the write did not work, and its detail says why
+	StageWritten     = "written"      // the installer is done; the next boot is from the disk
 )
 
 // Write records that an attempt began to write to a disk. While nothing of it
@@ -255,6 +258,7 @@ const (
 	BootSilence   Boot = "silence"
 	BootDiscover  Boot = "discover"
 	BootInstall   Boot = "install"
+	BootImage     Boot = "image" // the host's own ISO, by the HTTP boot of its firmware
 	BootLocalDisk Boot = "local-disk"
 )
 
@@ -283,7 +287,9 @@ const (
 )
 
 // Order is one batch for one purpose. Its hosts hold copies of what concerns
-// them; the order itself is kept for people and for the next import.
+// them; the order itself is kept for people and for the next import. Template
+// and Secrets are read from here when an attempt is rendered: hosts hold no
+// copy of them.
 type Order struct {
 	Name     OrderName         `json:"name"`
 	Profile  string            `json:"profile"`
