@@ -22,6 +22,13 @@ type Change struct {
 	PutOrders    []provisioner.Order
 	DeleteOrders []provisioner.Order
 
+	// PutRenderings keeps what install attempts give their hosts. An attempt
+	// that has a rendering already is a conflict: there is never a second one.
+	// DropRenderings forgets them; one that is not there is no mistake. A deleted
+	// host's rendering is dropped with it, unless a host in Put has its attempt.
+	PutRenderings  []Rendering
+	DropRenderings []provisioner.AttemptID
+
 	// Entries are journal entries of hosts in Put or Delete. Their Seq is given
 	// here, and their At where it is zero; the host's Entries is raised.
 	Entries []provisioner.Entry
@@ -71,8 +78,9 @@ func (s *Store) Commit(ctx context.Context, c Change) error {
 }
 
 // CommitParts makes c durable in as many transactions as its size needs, in
-// the order of Put, Delete, PutOrders, DeleteOrders; a host and its entries
-// are never parted. After an error the parts before it stay written.
+// the order of Put, Delete, PutOrders, DeleteOrders, PutRenderings,
+// DropRenderings; a host and its entries are never parted. After an error the
+// parts before it stay written.
 func (s *Store) CommitParts(ctx context.Context, c Change) error {
 	units, err := s.plan(c)
 	if err != nil {
@@ -136,7 +144,7 @@ func (s *Store) plan(c Change) ([]unit, error) {
 		units = append(units, u)
 	}
 	for _, h := range c.Delete {
-		u, err := deleteHost(h, entries[h.ID])
+		u, err := deleteHost(h, entries[h.ID], c.Put)
 		if err != nil {
 			return nil, err
 		}
@@ -150,7 +158,7 @@ func (s *Store) plan(c Change) ([]unit, error) {
 	if len(entries) > 0 {
 		return nil, invalid("journal entries of hosts that the change does not write: %v", slices.Sorted(maps.Keys(entries)))
 	}
-	return append(units, orders...), nil
+	return append(append(units, orders...), planRenderings(c)...), nil
 }
 
 func putHost(h provisioner.Host, entries []provisioner.Entry) (unit, error) {
@@ -166,13 +174,19 @@ func putHost(h provisioner.Host, entries []provisioner.Entry) (unit, error) {
 	return u, u.journal(entries, first)
 }
 
-func deleteHost(h provisioner.Host, entries []provisioner.Entry) (unit, error) {
+func deleteHost(h provisioner.Host, entries []provisioner.Entry, kept []provisioner.Host) (unit, error) {
 	u := unit{}
 	if h.Revision == 0 {
 		return u, invalid("delete host %s: it was not read from the store", h.ID)
 	}
 	u.need(hostKey(h.ID), h.Revision)
 	u.do(Delete(hostKey(h.ID)))
+	if a, ok := rendered(h); ok && !slices.ContainsFunc(kept, func(k provisioner.Host) bool {
+		of, ok := rendered(k)
+		return ok && of == a
+	}) {
+		u.do(Delete(renderingKey(a)))
+	}
 	return u, u.journal(entries, h.Entries+1)
 }
 

@@ -1,5 +1,5 @@
-// Package store keeps what muster must not forget: hosts, orders, the journal
-// and leases, each under a revision that only rises.
+// Package store keeps what muster must not forget: hosts, orders, the journal,
+// leases and sealed renderings, each under a revision that only rises.
 //
 // It decides nothing about what it keeps and repairs nothing: a change that
 // does not fit is refused whole. It hands out what people may not see (tokens)
@@ -95,11 +95,12 @@ func all[T any](ctx context.Context, e Engine, prefix string, decode func(Item) 
 // Where things lie. Hosts and orders share a prefix so that one list has both
 // at one revision.
 const (
-	statePrefix   = "state/"
-	hostPrefix    = statePrefix + "host/"
-	orderPrefix   = statePrefix + "order/"
-	journalPrefix = "journal/"
-	leasePrefix   = "lease/"
+	statePrefix     = "state/"
+	hostPrefix      = statePrefix + "host/"
+	orderPrefix     = statePrefix + "order/"
+	journalPrefix   = "journal/"
+	leasePrefix     = "lease/"
+	renderingPrefix = "rendering/"
 )
 
 // Names are escaped: people choose those of orders, and a key takes no blanks.
