@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -25,7 +26,7 @@ type Plane interface {
 	Instruction(ctx context.Context, id provisioner.HostID, version, remote string) (inventory.Instruction, error)
 	Report(ctx context.Context, id provisioner.HostID, attempt provisioner.AttemptID, r inventory.Report) error
 	Progress(ctx context.Context, id provisioner.HostID, s inventory.Step) error
-	UserData(ctx context.Context, attempt provisioner.AttemptID) ([]byte, error)
+	Document(ctx context.Context, attempt provisioner.AttemptID, name string) (provisioner.Document, error)
 	Step(ctx context.Context, attempt provisioner.AttemptID, stage, detail string) error
 	Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) error
 	Register(ctx context.Context, attempt provisioner.AttemptID, remote string, claims map[string]string) (provisioner.Receipt, error)
@@ -58,6 +59,8 @@ const (
 // ask for theirs at every boot, and nothing must come of it.
 const inertConfig = "#cloud-config\n{}\n"
 
+const cloudConfig = "text/cloud-config; charset=utf-8"
+
 // bootPlane serves scouts, installers and agents.
 type bootPlane struct {
 	plane Plane
@@ -77,9 +80,11 @@ func (b *bootPlane) routes() []route {
 		{"GET", scout + "/instruction", ScoutKey, "scoutInstruction", "What the scout does next", []param{{"version", "of the scout"}}, nil, inventory.Instruction{}, b.scout(b.instruction)},
 		{"POST", scout + "/report", ScoutKey, "scoutReport", "What the scout saw", []param{{"attempt", "that asked for it"}}, inventory.Report{}, nil, b.scout(b.report)},
 		{"POST", scout + "/progress", ScoutKey, "scoutProgress", "How far the scout is", nil, inventory.Step{}, nil, b.scout(b.progress)},
-		{"GET", attempt + "/config", Attempter, "attemptConfig", "The host's user-data", nil, nil, nil, b.config},
+		{"GET", attempt + "/config", Attempter, "attemptConfig", "The host's configuration", nil, nil, nil, b.config},
+		{"GET", attempt + "/seed/{name}", Attempter, "attemptSeed", "A file of the host's NoCloud seed", nil, nil, nil, b.seed},
 		{"POST", attempt + "/step/{stage}", Attempter, "attemptStep", "A stage that the installer reached", nil, nil, nil, b.attempt(b.step)},
 		{"POST", attempt + "/booted", Attempter, "attemptBooted", "The installed system calls home", nil, nil, nil, b.attempt(b.booted)},
+		{"POST", attempt + "/phone-home", Attempter, "attemptPhoneHome", "cloud-init of the installed system calls home", nil, nil, nil, b.attempt(b.phoneHome)},
 		{"POST", attempt + "/register", Attempter, "attemptRegister", "The agent registers the host", nil, map[string]string{}, v1.Registered{}, b.attempt(b.register)},
 	}
 }
@@ -163,27 +168,80 @@ func (b *bootPlane) progress(h provisioner.Host, r *http.Request) Response {
 	return done()
 }
 
-// config answers an attempt that is over with user-data that does nothing: the
-// installed system keeps the URL and asks again at each boot from its disk.
-// Whether it is over, the plane may know better than the copy that admits.
+// Names of documents: the main one of an installer's configuration, and those
+// of a NoCloud seed as cloud-init asks for them.
+const (
+	mainDocument  = "config"
+	userData      = "user-data"
+	metaData      = "meta-data"
+	vendorData    = "vendor-data"
+	networkConfig = "network-config"
+)
+
+// config is the main document of an attempt. One that is over is answered with
+// user-data that does nothing: the installed system keeps the URL and asks again
+// at each boot from its disk.
 func (b *bootPlane) config(r *http.Request) Response {
-	id := provisioner.AttemptID(r.PathValue("attempt"))
-	body, err := b.userData(r, id)
-	switch {
-	case err == nil:
-	case provisioner.KindOf(err) == provisioner.Gone:
-		body = []byte(inertConfig)
-	default:
-		return fail(err)
+	d, err := b.document(r, mainDocument)
+	if provisioner.KindOf(err) == provisioner.Gone {
+		return inert(inertConfig)
 	}
-	return Response{Status: http.StatusOK, Type: "text/cloud-config; charset=utf-8", Body: body}
+	return answer(d, err)
 }
 
-func (b *bootPlane) userData(r *http.Request, id provisioner.AttemptID) ([]byte, error) {
-	if err := b.admit(id, r.PathValue("token")); err != nil {
-		return nil, err
+// seed is one file of a NoCloud seed. The main document is the user-data of an
+// installer that has no other.
+func (b *bootPlane) seed(r *http.Request) Response {
+	name := r.PathValue("name")
+	switch name {
+	case userData, metaData, vendorData, networkConfig:
+	default:
+		return refuse(http.StatusNotFound, "a seed has no file %.40q", name)
 	}
-	return b.plane.UserData(r.Context(), id)
+	d, err := b.document(r, name)
+	if name == userData && provisioner.KindOf(err) == provisioner.NotFound {
+		d, err = b.document(r, mainDocument)
+	}
+	if provisioner.KindOf(err) == provisioner.Gone {
+		return inertSeed(name, r.PathValue("attempt"))
+	}
+	return answer(d, err)
+}
+
+// inertSeed is the seed of an attempt that is over. Its instance is the one
+// that it was: a new one would have cloud-init make the system's keys anew.
+func inertSeed(name, attempt string) Response {
+	switch {
+	case name == userData:
+		return inert(inertConfig)
+	case name == metaData && stageName(attempt):
+		return inert("instance-id: " + attempt + "\n")
+	}
+	return refuse(http.StatusNotFound, "this attempt is over; it has no %s", name)
+}
+
+func inert(body string) Response {
+	return Response{Status: http.StatusOK, Type: cloudConfig, Body: []byte(body)}
+}
+
+func answer(d provisioner.Document, err error) Response {
+	if err != nil {
+		return fail(err)
+	}
+	if d.Type == "" {
+		d.Type = "text/plain; charset=utf-8"
+	}
+	return Response{Status: http.StatusOK, Type: d.Type, Body: d.Content}
+}
+
+// document asks for a document of an attempt that is admitted. Whether it is
+// over, the plane may know better than the copy that admits.
+func (b *bootPlane) document(r *http.Request, name string) (provisioner.Document, error) {
+	id := provisioner.AttemptID(r.PathValue("attempt"))
+	if err := b.admit(id, r.PathValue("token")); err != nil {
+		return provisioner.Document{}, err
+	}
+	return b.plane.Document(r.Context(), id, name)
 }
 
 func (b *bootPlane) step(id provisioner.AttemptID, r *http.Request) Response {
@@ -206,6 +264,45 @@ func (b *bootPlane) booted(id provisioner.AttemptID, r *http.Request) Response {
 		return fail(err)
 	}
 	return done()
+}
+
+// phoneHome is cloud-init's way to say that the system booted, which registers
+// the host too: it can send no header, so the token in the URL is enough.
+// Where the hand-off wants another agent's call, this one only says that the
+// system booted.
+func (b *bootPlane) phoneHome(id provisioner.AttemptID, r *http.Request) Response {
+	claims, err := phoneHomeClaims(r)
+	if err != nil {
+		return fail(err)
+	}
+	if err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
+		return fail(err)
+	}
+	_, err = b.plane.Register(r.Context(), id, remote(r), claims)
+	if err != nil && provisioner.KindOf(err) != provisioner.Conflict {
+		return fail(err)
+	}
+	return done()
+}
+
+// phoneHomeClaims reads the form of cloud-init's module phone_home. Its public
+// keys are left out: they are no claim that anybody checks.
+func phoneHomeClaims(r *http.Request) (map[string]string, error) {
+	body, err := readBody(r, smallBody)
+	if err != nil {
+		return nil, err
+	}
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return nil, invalid("the body is no form: %v", err)
+	}
+	claims := map[string]string{"agent": "cloud-init"}
+	for _, name := range []string{"instance_id", "hostname", "fqdn"} {
+		if value := clean(form.Get(name), maxClaimValue); value != "" {
+			claims[name] = value
+		}
+	}
+	return claims, nil
 }
 
 // register wants the token twice: in the URL that the installed system was

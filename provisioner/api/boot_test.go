@@ -24,9 +24,10 @@ import (
 
 // recorder is a Plane that writes down what it was asked.
 type recorder struct {
-	calls  []string
-	report inventory.Report // the last
-	err    error
+	calls     []string
+	report    inventory.Report // the last
+	documents map[string]provisioner.Document
+	err       error
 }
 
 func (p *recorder) note(format string, args ...any) {
@@ -51,9 +52,13 @@ func (p *recorder) Progress(_ context.Context, id provisioner.HostID, s inventor
 	return p.err
 }
 
-func (p *recorder) UserData(_ context.Context, attempt provisioner.AttemptID) ([]byte, error) {
-	p.note("config %s", attempt)
-	return []byte("#cloud-config\ninstall: {auto: true}\n"), p.err
+func (p *recorder) Document(_ context.Context, attempt provisioner.AttemptID, name string) (provisioner.Document, error) {
+	p.note("document %s %s", attempt, name)
+	d, ok := p.documents[name]
+	if !ok && p.err == nil {
+		return d, &provisioner.Fault{Kind: provisioner.NotFound, Err: errors.New("no such document")}
+	}
+	return d, p.err
 }
 
 func (p *recorder) Step(_ context.Context, attempt provisioner.AttemptID, stage, detail string) error {
@@ -89,7 +94,9 @@ const (
 
 func bootPlane(t *testing.T) (*recorder, *httptest.Server) {
 	t.Helper()
-	plane := &recorder{}
+	plane := &recorder{documents: map[string]provisioner.Document{
+		"config": {Name: "config", Type: "text/x-preseed", Content: []byte("#cloud-config\ninstall: {auto: true}\n")},
+	}}
 	h := provisioner.Host{ID: "h-1"}
 	h.Status.Key = scoutToken
 	h.Status.Attempt = provisioner.Attempt{ID: "a-1", Token: attemptToken}
@@ -140,7 +147,7 @@ func TestInstallersAndAgentsReachThePlane(t *testing.T) {
 	if status != 200 || body != `{"id":"r-1"}`+"\n" {
 		t.Errorf("register: %d %s", status, body)
 	}
-	want := []string{"config a-1", `step a-1 writing "42 %"`, "booted a-1 from 127.0.0.1", "register a-1 from 127.0.0.1 agent demo"}
+	want := []string{"document a-1 config", `step a-1 writing "42 %"`, "booted a-1 from 127.0.0.1", "register a-1 from 127.0.0.1 agent demo"}
 	if diff := cmp.Diff(want, plane.calls); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}

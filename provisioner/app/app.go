@@ -27,6 +27,7 @@ import (
 	"github.com/muster-boot/muster/provisioner/handoff"
 	"github.com/muster-boot/muster/provisioner/handoff/callhome"
 	"github.com/muster-boot/muster/provisioner/lifecycle"
+	"github.com/muster-boot/muster/provisioner/seal"
 	"github.com/muster-boot/muster/provisioner/store"
 	"github.com/muster-boot/muster/provisioner/store/boltstore"
 	"github.com/muster-boot/muster/pxe/ipxe"
@@ -69,6 +70,7 @@ type stock struct {
 	kv      store.Engine
 	catalog *images.Catalog
 	leases  *lease.Book
+	box     *seal.Box
 }
 
 func open(ctx context.Context, cfg config.Config) (*stock, error) {
@@ -78,6 +80,9 @@ func open(ctx context.Context, cfg config.Config) (*stock, error) {
 		return nil, fmt.Errorf("open the store: %w", err)
 	}
 	s.kv = kv
+	if s.box, err = seal.Open(filepath.Join(cfg.Data, "key")); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
 	if s.catalog, err = images.Open(filepath.Join(cfg.Data, "images"), time.Now, images.Options{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the image catalog: %w", err), s.close())
 	}
@@ -113,7 +118,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	drivers := []handoff.Driver{callhome.Driver{}}
 	b := &boots{catalog: s.catalog, networks: byInterface(nets)}
 	e := engine.New(engine.Options{
-		Store: st, Mirror: mirror, Installer: b, Drivers: drivers, Holder: holder, Log: o.Log,
+		Store: st, Mirror: mirror, Installer: b, Box: s.box, Drivers: drivers, Holder: holder, Log: o.Log,
 		Deadlines: lifecycle.Deadlines{
 			Discover: cfg.Deadlines.Discover, Verify: cfg.Deadlines.Verify,
 			Install: cfg.Deadlines.Install, Register: cfg.Deadlines.Register,

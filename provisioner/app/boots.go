@@ -82,23 +82,17 @@ func netboot(image images.Image, v recipe.Values) (inventory.Netboot, error) {
 	return inventory.Netboot{Kernel: n.Kernel, Initrds: n.Initrds, Cmdline: n.Cmdline}, nil
 }
 
-// Netboot implements [engine.Installer].
-func (b *boots) Netboot(_ context.Context, h provisioner.Host) (inventory.Netboot, error) {
-	root, err := b.root(h)
-	if err != nil {
-		return inventory.Netboot{}, err
+// Render implements [engine.Installer].
+func (b *boots) Render(_ context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error) {
+	if w := h.Intent.Way; w != "" && w != provisioner.WayNetboot {
+		return provisioner.Rendering{}, operator("order %s wants its image by %s, which this muster cannot do: take the transport out of the order and import it again", h.Intent.Order, w)
 	}
-	return b.installer(h, root)
-}
-
-// UserData implements [engine.Installer].
-func (b *boots) UserData(_ context.Context, h provisioner.Host, carry map[string]any) ([]byte, error) {
 	root, err := b.root(h)
 	if err != nil {
-		return nil, err
+		return provisioner.Rendering{}, err
 	}
 	base := attemptURL(root, h)
-	return recipe.UserData(recipe.Host{
+	config, err := recipe.UserData(recipe.Host{
 		Name:          hostName(h),
 		Disk:          strings.TrimPrefix(h.Status.Attempt.Disk, "/dev/disk/by-id/"),
 		PowerOff:      h.Intent.After == provisioner.AfterPowerOff,
@@ -108,6 +102,26 @@ func (b *boots) UserData(_ context.Context, h provisioner.Host, carry map[string
 		Handoff:       carry,
 		Config:        h.Intent.Config,
 	})
+	if err != nil {
+		return provisioner.Rendering{}, err
+	}
+	return provisioner.Rendering{Way: provisioner.WayNetboot, Documents: []provisioner.Document{
+		{Name: "config", Type: "text/cloud-config; charset=utf-8", Content: config},
+	}}, nil
+}
+
+// Netboot implements [engine.Installer].
+func (b *boots) Netboot(_ context.Context, h provisioner.Host, _ provisioner.Rendering) (inventory.Netboot, error) {
+	root, err := b.root(h)
+	if err != nil {
+		return inventory.Netboot{}, err
+	}
+	return b.installer(h, root)
+}
+
+// Write implements [engine.Installer].
+func (b *boots) Write(_ context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Write, error) {
+	return inventory.Write{}, fmt.Errorf("host %s was rendered for %s, which nobody asked for", h.ID, r.Way)
 }
 
 // hostName is the row's name, or else one that is unique and a valid label.
@@ -118,7 +132,7 @@ func hostName(h provisioner.Host) string {
 	return string(h.ID)
 }
 
-// Base implements [engine.Installer]. It is empty where UserData, which carries
+// Base implements [engine.Installer]. It is empty where Render, which carries
 // what is made of it, says why there is none.
 func (b *boots) Base(h provisioner.Host) string {
 	root, err := b.root(h)

@@ -21,15 +21,15 @@ func TestAHostOfWhichNoNetworkIsKnownIsGivenNoURLs(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			h := installing("h-1", firstMAC, "a-1", image)
 			h.Status.Attempt.Disk, h.Facts.Sighting = "/dev/disk/by-id/nvme-1", c.sighting
-			_, netbootErr := r.boots.Netboot(t.Context(), h)
-			data, userDataErr := r.boots.UserData(t.Context(), h, nil)
-			for what, err := range map[string]error{"netboot": netbootErr, "user-data": userDataErr} {
+			_, netbootErr := r.boots.Netboot(t.Context(), h, provisioner.Rendering{})
+			rendered, renderErr := r.boots.Render(t.Context(), h, nil)
+			for what, err := range map[string]error{"netboot": netbootErr, "rendering": renderErr} {
 				if provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%s: %v, want an operator's fault with %q", what, err, c.says)
 				}
 			}
-			if len(data) > 0 {
-				t.Errorf("user-data was rendered:\n%s", data)
+			if len(rendered.Documents) > 0 {
+				t.Errorf("rendered all the same: %+v", rendered)
 			}
 		})
 	}
@@ -39,13 +39,14 @@ func TestUserDataCallsTheNetworkWhereTheHostWasSeen(t *testing.T) {
 	b := &boots{networks: byInterface(testNetworks())}
 	h := installing("h-1", firstMAC, "a-1", images.Image{})
 	h.Status.Attempt.Disk = "/dev/disk/by-id/nvme-1"
-	data, err := b.UserData(t.Context(), h, nil)
+	rendered, err := b.Render(t.Context(), h, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	config, _ := rendered.Document("config")
 	for _, call := range []string{"/step/writing", "/step/written", "/booted"} {
-		if want := lineBase + "/a/a-1/token-of-h-1" + call; !strings.Contains(string(data), want) {
-			t.Errorf("%s is not in the user-data:\n%s", want, data)
+		if want := lineBase + "/a/a-1/token-of-h-1" + call; !strings.Contains(string(config.Content), want) {
+			t.Errorf("%s is not in the user-data:\n%s", want, config.Content)
 		}
 	}
 }

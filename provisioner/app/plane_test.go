@@ -25,6 +25,7 @@ import (
 	"github.com/muster-boot/muster/provisioner/handoff"
 	"github.com/muster-boot/muster/provisioner/handoff/callhome"
 	"github.com/muster-boot/muster/provisioner/lifecycle"
+	"github.com/muster-boot/muster/provisioner/seal"
 	"github.com/muster-boot/muster/provisioner/store"
 	"github.com/muster-boot/muster/provisioner/store/boltstore"
 	"github.com/muster-boot/muster/pxe/httpboot"
@@ -76,11 +77,15 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	box, err := seal.Open(filepath.Join(t.TempDir(), "key"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	r := &rig{store: store.New(kv, time.Now), catalog: stored}
 	r.mirror = store.NewMirror(r.store)
 	r.boots = &boots{catalog: stored, networks: byInterface(testNetworks())}
 	e := engine.New(engine.Options{
-		Store: r.store, Mirror: r.mirror, Installer: r.boots, Drivers: []handoff.Driver{callhome.Driver{}}, Holder: "test", Log: zerolog.Nop(),
+		Store: r.store, Mirror: r.mirror, Installer: r.boots, Box: box, Drivers: []handoff.Driver{callhome.Driver{}}, Holder: "test", Log: zerolog.Nop(),
 		Deadlines: lifecycle.Deadlines{Discover: time.Hour, Verify: time.Hour, Install: time.Hour, Register: time.Hour},
 	})
 	server := r.server(e)

@@ -93,7 +93,7 @@ func (s *scripts) offer(ctx context.Context, h provisioner.Host, n network) (str
 		return s.netboot(ctx, h, "muster: "+h.Status.Why, boot)
 	case provisioner.BootLocalDisk:
 		return ipxe.LocalDisk(n.base)
-	case provisioner.BootSilence:
+	case provisioner.BootImage, provisioner.BootSilence: // what is awaited says what to do
 	}
 	return ipxe.Refuse("muster: " + lifecycle.Awaiting(h)), nil
 }

@@ -73,6 +73,7 @@ func TestAScriptIsOfTheNetworkItIsAskedOn(t *testing.T) {
 		h.Status.Phase, h.Status.Key = phase, "key"
 		h.Status.Attempt = provisioner.Attempt{ID: provisioner.AttemptID("a-" + phase), Token: "token", Phase: phase}
 		h.Facts.Sighting = &provisioner.Sighting{Network: bench}
+		h.Facts.Prepared = &provisioner.Prepared{Attempt: h.Status.Attempt.ID, Way: provisioner.WayNetboot}
 		r.list(t, h)
 		body, err := r.scripts.offer(t.Context(), h, here)
 		if err != nil || !strings.Contains(body, lineBase+"/") || strings.Contains(body, benchBase) {

@@ -63,7 +63,7 @@ func newProgram(t *testing.T, s *site, w *wire) *program {
 		return func(a provisioner.AttemptID) error { return p.s.Step(ctx, a, stage, "") }
 	}
 	p.calls = []func(provisioner.AttemptID) error{
-		func(a provisioner.AttemptID) error { _, err := p.s.UserData(ctx, a); return err },
+		func(a provisioner.AttemptID) error { _, err := p.s.Document(ctx, a, "config"); return err },
 		step(provisioner.StageWriting),
 		step(provisioner.StageWritten),
 		func(a provisioner.AttemptID) error { return p.s.Booted(ctx, a, "192.0.2.50") },
@@ -105,7 +105,7 @@ func (p *program) scout(t *testing.T) {
 		})
 	case inventory.Install:
 		p.attempt = provisioner.AttemptID(ins.Attempt)
-	case inventory.Wait, inventory.Reboot, inventory.PowerOff:
+	case inventory.Wait, inventory.Reboot, inventory.PowerOff, inventory.WriteDisk:
 	}
 }
 

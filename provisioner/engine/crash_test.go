@@ -96,7 +96,7 @@ func scoutUntilInstall(t *testing.T, p *program) error {
 			err = p.s.Report(t.Context(), hostID, provisioner.AttemptID(ins.Attempt), report("SN-1", mac1))
 		case inventory.Install:
 			p.attempt = provisioner.AttemptID(ins.Attempt)
-		case inventory.Wait, inventory.Reboot, inventory.PowerOff:
+		case inventory.Wait, inventory.Reboot, inventory.PowerOff, inventory.WriteDisk:
 			t.Fatalf("told %s: %s", ins.Do, ins.Say)
 		}
 		if err != nil {

@@ -25,12 +25,17 @@ import (
 	"github.com/muster-boot/muster/provisioner/store"
 )
 
-// Installer turns a host's intent into what its installer boots and reads.
+// Installer turns a host's intent into what its installer boots and reads. An
+// error is shown to people: it says what to do.
 type Installer interface {
+	// Render makes all that the present attempt gives h, with what the hand-off
+	// adds to its configuration. It is asked until it succeeds and then never
+	// again for this attempt. Attempt, Image and Made are filled in by the engine.
+	Render(ctx context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error)
 	// Netboot is the kernel that starts h's installer, with absolute URLs.
-	Netboot(ctx context.Context, h provisioner.Host) (inventory.Netboot, error)
-	// UserData is the per-host configuration, with what the hand-off adds.
-	UserData(ctx context.Context, h provisioner.Host, carry map[string]any) ([]byte, error)
+	Netboot(ctx context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Netboot, error)
+	// Write is the disk image that the scout puts on h's disk.
+	Write(ctx context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Write, error)
 	// Base is the absolute URL below which the routes of h's attempt lie.
 	Base(h provisioner.Host) string
 	// ScoutVersion is that of the discovery ramdisk hosts boot now; empty if unknown.
@@ -42,6 +47,7 @@ type Options struct {
 	Store     *store.Store
 	Mirror    *store.Mirror
 	Installer Installer
+	Box       Box // seals what an attempt gives its host
 	Drivers   []handoff.Driver
 	Deadlines lifecycle.Deadlines
 	Holder    string // who holds the lease: unique to one server and kept over its restarts
@@ -68,8 +74,10 @@ type Engine struct {
 	hosts   locks
 	newHost sync.Mutex // one sighting at a time makes a host
 
-	mu    sync.Mutex
-	lease *store.Lease
+	mu     sync.Mutex
+	lease  *store.Lease
+	opened *lru[provisioner.AttemptID, provisioner.Rendering]
+	meters *lru[provisioner.AttemptID, *meter]
 }
 
 // New returns an engine that has done nothing yet.
@@ -77,7 +85,11 @@ func New(o Options) *Engine {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	e := &Engine{Options: o, drivers: map[string]handoff.Driver{}, queue: newQueue(o.Now)}
+	e := &Engine{
+		Options: o, drivers: map[string]handoff.Driver{}, queue: newQueue(o.Now),
+		opened: newLRU[provisioner.AttemptID, provisioner.Rendering](openedKept),
+		meters: newLRU[provisioner.AttemptID, *meter](maxMeters),
+	}
 	for _, d := range o.Drivers {
 		e.drivers[d.Name()] = d
 	}
@@ -255,8 +267,21 @@ func (e *Engine) step(ctx context.Context, h provisioner.Host) (moved bool, agai
 	if m, ok := lifecycle.Next(h, now); ok {
 		return true, time.Time{}, e.commitMove(ctx, h, m, now)
 	}
+	moved, again, err = e.duty(ctx, h)
+	if moved || err != nil {
+		return moved, again, err
+	}
+	due, err := e.saveCounts(ctx, h)
+	return false, soonest(again, due), err
+}
+
+// duty is what the phase of h asks of the engine itself.
+func (e *Engine) duty(ctx context.Context, h provisioner.Host) (moved bool, again time.Time, err error) {
 	if h.Status.Phase == provisioner.Installed {
 		return e.confirm(ctx, h)
+	}
+	if _, prepared := lifecycle.Way(h); h.Status.Phase == provisioner.Installing && !prepared {
+		return e.prepare(ctx, h)
 	}
 	return false, lifecycle.Due(h), nil
 }
@@ -314,7 +339,7 @@ func (e *Engine) confirm(ctx context.Context, h provisioner.Host) (moved bool, a
 	case res.Ask != "":
 		return false, h.Status.Deadline, e.ask(ctx, h.ID, d.Name(), provisioner.Ask{Attempt: h.Status.Attempt.ID, Text: res.Ask})
 	}
-	return false, earlier(e.Now().Add(res.Again), h.Status.Deadline), nil
+	return false, soonest(e.Now().Add(res.Again), h.Status.Deadline), nil
 }
 
 // ask notes, once, what a hand-off driver needs a person for.
@@ -329,8 +354,9 @@ func (e *Engine) ask(ctx context.Context, id provisioner.HostID, by string, a pr
 	return err
 }
 
-func earlier(a, b time.Time) time.Time {
-	if b.IsZero() || a.Before(b) {
+// soonest returns the earlier of two times of which zero is never.
+func soonest(a, b time.Time) time.Time {
+	if b.IsZero() || !a.IsZero() && a.Before(b) {
 		return a
 	}
 	return b

@@ -136,8 +136,8 @@ func TestMessagesOfAnOldAttemptChangeNothing(t *testing.T) {
 	if _, err := s.Register(t.Context(), old, "192.0.2.50", nil); provisioner.KindOf(err) != provisioner.Gone {
 		t.Errorf("registration of the old attempt: %v", err)
 	}
-	if body, err := s.UserData(t.Context(), old); provisioner.KindOf(err) != provisioner.Gone {
-		t.Errorf("configuration of the old attempt: %q, %v", body, err)
+	if d, err := s.Document(t.Context(), old, "config"); provisioner.KindOf(err) != provisioner.Gone {
+		t.Errorf("configuration of the old attempt: %q, %v", d.Content, err)
 	}
 	if after := s.host(t, hostID); after.Revision != before.Revision {
 		t.Error("the old attempt changed the host")

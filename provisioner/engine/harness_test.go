@@ -1,7 +1,12 @@
 package engine
 
 import (
+	"bytes"
+	"cmp"
 	"context"
+	"fmt"
+	"os"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -14,6 +19,7 @@ import (
 	"github.com/muster-boot/muster/provisioner/handoff"
 	"github.com/muster-boot/muster/provisioner/handoff/callhome"
 	"github.com/muster-boot/muster/provisioner/lifecycle"
+	"github.com/muster-boot/muster/provisioner/seal"
 	"github.com/muster-boot/muster/provisioner/store"
 	"github.com/muster-boot/muster/provisioner/store/boltstore"
 )
@@ -41,28 +47,59 @@ func (c *clock) advance(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// installer is the least that an engine can install with.
-type installer struct{ scout string }
+// installer is the least that an engine can install with. What it renders is
+// never twice the same.
+type installer struct {
+	scout string
 
-func (installer) Netboot(_ context.Context, h provisioner.Host) (inventory.Netboot, error) {
-	return inventory.Netboot{Kernel: "http://192.0.2.1/kernel", Cmdline: "attempt=" + string(h.Status.Attempt.ID)}, nil
+	mu    sync.Mutex
+	way   provisioner.Way // empty: netboot
+	fails error           // of Render
+	calls int             // of Render
 }
 
-func (installer) UserData(_ context.Context, h provisioner.Host, _ map[string]any) ([]byte, error) {
-	return []byte("#cloud-config\ndevice: " + h.Status.Attempt.Disk + "\n"), nil
+func (i *installer) Render(_ context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.calls++
+	config := fmt.Sprintf("#cloud-config\ndevice: %s\nimage: %s\nrendered: %d times\nfor: %v\n", h.Status.Attempt.Disk, h.Intent.Image, i.calls, carry)
+	return provisioner.Rendering{Way: cmp.Or(i.way, provisioner.WayNetboot), Documents: []provisioner.Document{
+		{Name: "config", Type: "text/cloud-config", Content: []byte(config)},
+	}}, i.fails
 }
 
-func (installer) Base(h provisioner.Host) string {
+func (i *installer) rendered() int {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	return i.calls
+}
+
+func (i *installer) set(way provisioner.Way, fails error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.way, i.fails = way, fails
+}
+
+func (*installer) Netboot(_ context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Netboot, error) {
+	return inventory.Netboot{Kernel: "http://192.0.2.1/kernel", Cmdline: "attempt=" + string(r.Attempt)}, nil
+}
+
+func (*installer) Write(_ context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Write, error) {
+	return inventory.Write{URL: "http://192.0.2.1/disk", Digest: r.Image, Disk: h.Status.Attempt.Disk}, nil
+}
+
+func (*installer) Base(h provisioner.Host) string {
 	return "http://192.0.2.1/a/" + string(h.Status.Attempt.ID)
 }
-func (i installer) ScoutVersion() string { return i.scout }
+func (i *installer) ScoutVersion() string { return i.scout }
 
 // site is a store with an engine at work in it.
 type site struct {
 	*Engine
-	kv    store.Engine
-	clock *clock
-	stop  func()
+	kv        store.Engine
+	clock     *clock
+	installer *installer
+	stop      func()
 }
 
 // open starts an engine over kv and waits until it answers. It is stopped with
@@ -72,8 +109,9 @@ func open(t *testing.T, kv store.Engine, c *clock) *site {
 	ctx, cancel := context.WithCancel(context.Background())
 	s := store.New(kv, c.now)
 	m := store.NewMirror(s)
+	i := &installer{scout: "v1"}
 	e := New(Options{
-		Store: s, Mirror: m, Installer: installer{scout: "v1"}, Drivers: []handoff.Driver{callhome.Driver{}},
+		Store: s, Mirror: m, Installer: i, Box: box(t), Drivers: []handoff.Driver{callhome.Driver{}},
 		Deadlines: lifecycle.Deadlines{Discover: 10 * time.Minute, Verify: 10 * time.Minute, Install: 30 * time.Minute, Register: 15 * time.Minute},
 		Holder:    "test", Log: zerolog.Nop(), Now: c.now,
 	})
@@ -87,7 +125,7 @@ func open(t *testing.T, kv store.Engine, c *clock) *site {
 		case <-ctx.Done():
 		}
 	})
-	st := &site{Engine: e, kv: kv, clock: c, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
+	st := &site{Engine: e, kv: kv, clock: c, installer: i, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
 	t.Cleanup(st.stop)
 	select {
 	case <-ready:
@@ -95,6 +133,20 @@ func open(t *testing.T, kv store.Engine, c *clock) *site {
 		t.Fatal("the engine never took its lease")
 	}
 	return st
+}
+
+// box has the same key for every engine.
+func box(t *testing.T) *seal.Box {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(path, bytes.Repeat([]byte("k"), 32), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b, err := seal.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
 }
 
 func bolt(t *testing.T) store.Engine {

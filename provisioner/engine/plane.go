@@ -38,15 +38,33 @@ func (e *Engine) Instruction(ctx context.Context, id provisioner.HostID, version
 	if newer := e.Installer.ScoutVersion(); e.outdated(h, version, newer) {
 		return e.replaceScout(ctx, h, version, newer)
 	}
-	ins := lifecycle.InstructionFor(h)
-	if ins.Do == inventory.Install {
-		n, err := e.Installer.Netboot(ctx, h)
-		if err != nil {
-			return inventory.Instruction{}, fmt.Errorf("prepare the installer of %s: %w", h.ID, err)
-		}
-		ins.Netboot = &n
+	return e.fill(ctx, h, lifecycle.InstructionFor(h))
+}
+
+// fill adds to an instruction what was rendered for the attempt.
+func (e *Engine) fill(ctx context.Context, h provisioner.Host, ins inventory.Instruction) (inventory.Instruction, error) {
+	if ins.Do != inventory.Install && ins.Do != inventory.WriteDisk {
+		return ins, nil
 	}
-	return ins, nil
+	r, err := e.open(ctx, h)
+	if err != nil {
+		return inventory.Instruction{}, err
+	}
+	if ins.Do == inventory.WriteDisk {
+		w, err := e.Installer.Write(ctx, h, r)
+		ins.Write = &w
+		return ins, wrap("prepare the disk image of "+string(h.ID), err)
+	}
+	n, err := e.Installer.Netboot(ctx, h, r)
+	ins.Netboot = &n
+	return ins, wrap("prepare the installer of "+string(h.ID), err)
+}
+
+func wrap(op string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", op, err)
+	}
+	return nil
 }
 
 func (e *Engine) noteScout(ctx context.Context, id provisioner.HostID, version, remote string) error {
@@ -106,9 +124,19 @@ func reportLine(r inventory.Report) string {
 		r.System.Manufacturer, r.System.Product, r.System.Serial, len(r.CPUs), len(r.DIMMs), len(r.Disks), len(r.NICs))
 }
 
-// Progress takes one line of progress from a scout.
+// Progress takes one line of progress from a scout, and what it counted.
 func (e *Engine) Progress(ctx context.Context, id provisioner.HostID, s inventory.Step) error {
-	return e.addStep(ctx, id, provisioner.Step{Attempt: provisioner.AttemptID(s.Attempt), Stage: s.Stage, Detail: s.Detail}, "scout")
+	attempt := provisioner.AttemptID(s.Attempt)
+	if err := e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: s.Stage, Detail: s.Detail}, "scout"); err != nil {
+		return err
+	}
+	if s.Stage == provisioner.StageWriting { // said before the first byte: what follows begins anew
+		return e.recount(ctx, attempt, provisioner.StageWrite, provisioner.StageVerify)
+	}
+	if s.Bytes == 0 && s.Total == 0 {
+		return nil
+	}
+	return e.counted(ctx, attempt, provisioner.Progress{Stage: s.Stage, Bytes: s.Bytes, Total: s.Total}, "scout")
 }
 
 // Step takes a stage that an installer reached. The stage "writing" is asked
@@ -169,7 +197,8 @@ func mayStep(h provisioner.Host, s provisioner.Step) error {
 func meaningful(stage string) bool {
 	switch stage {
 	case provisioner.StageKexec, provisioner.StageScript, provisioner.StageKernel, provisioner.StageRootfs,
-		provisioner.StageConfig, provisioner.StageWriting, provisioner.StageWritten, stageOutdated:
+		provisioner.StageMedium, provisioner.StageConfig, provisioner.StageEarly, provisioner.StageWriting, provisioner.StageWrite,
+		provisioner.StageVerify, provisioner.StageWriteFailed, provisioner.StageWritten, stageOutdated:
 		return true
 	}
 	return false
@@ -206,55 +235,6 @@ func diskSerial(h provisioner.Host) string {
 		}
 	}
 	return ""
-}
-
-// UserData is the configuration of an attempt. It may be asked for several
-// times a boot; the error is a Gone fault when the attempt is over.
-func (e *Engine) UserData(ctx context.Context, attempt provisioner.AttemptID) ([]byte, error) {
-	id, err := e.hostOf(ctx, attempt)
-	if err != nil {
-		return nil, err
-	}
-	h, err := e.Store.Host(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	if !configOpen(h, attempt) {
-		return nil, &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf("attempt %s of host %s needs its configuration no more", attempt, h.ID)}
-	}
-	d, ok := e.drivers[h.Intent.Handoff]
-	if !ok {
-		return nil, &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf("this muster has no hand-off %q", h.Intent.Handoff)}
-	}
-	carry, err := d.Prepare(ctx, h, e.Installer.Base(h))
-	if err != nil {
-		return nil, fmt.Errorf("prepare hand-off %s: %w", d.Name(), err)
-	}
-	body, err := e.Installer.UserData(ctx, h, carry)
-	if err != nil {
-		return nil, fmt.Errorf("render user-data of %s: %w", h.ID, err)
-	}
-	if err := e.Fetched(ctx, attempt, provisioner.StageConfig); err != nil {
-		e.Log.Warn().Err(err).Str("host", string(h.ID)).Msg("a fetched configuration is not noted")
-	}
-	return body, nil
-}
-
-// configOpen is the window in which an attempt's configuration is given out:
-// from its start until the host is registered or tries something else.
-func configOpen(h provisioner.Host, attempt provisioner.AttemptID) bool {
-	if h.Status.Attempt.ID != attempt {
-		return false
-	}
-	switch h.Status.Phase {
-	case provisioner.Installing, provisioner.Installed:
-		return true
-	case provisioner.Failed:
-		return lifecycle.SystemOnDisk(h)
-	case provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Verifying,
-		provisioner.Ready, provisioner.Registered, provisioner.Quarantined:
-	}
-	return false
 }
 
 // Booted takes the boot call-home of an installed system.

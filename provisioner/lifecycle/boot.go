@@ -14,10 +14,7 @@ func BootFor(h provisioner.Host, discovers bool) provisioner.Boot {
 	case provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Verifying, provisioner.Ready:
 		return provisioner.BootDiscover
 	case provisioner.Installing:
-		if SystemOnDisk(h) {
-			return provisioner.BootLocalDisk
-		}
-		return provisioner.BootInstall
+		return bootInstalling(h)
 	case provisioner.Installed, provisioner.Registered:
 		return provisioner.BootLocalDisk
 	case provisioner.Failed, provisioner.Quarantined:
@@ -27,6 +24,31 @@ func BootFor(h provisioner.Host, discovers bool) provisioner.Boot {
 		return provisioner.BootDiscover
 	}
 	return provisioner.BootSilence
+}
+
+// bootInstalling gives the scout to whoever has no installer to boot (yet): it
+// waits for it, writes the disk, or says what a person must put into the drive.
+func bootInstalling(h provisioner.Host) provisioner.Boot {
+	way, _ := Way(h)
+	switch {
+	case SystemOnDisk(h):
+		return provisioner.BootLocalDisk
+	case way == provisioner.WayNetboot:
+		return provisioner.BootInstall
+	case way == provisioner.WayUEFIHTTP:
+		return provisioner.BootImage
+	}
+	return provisioner.BootDiscover
+}
+
+// Way is how the image reaches the host in its present attempt; false while
+// nothing is prepared for it.
+func Way(h provisioner.Host) (provisioner.Way, bool) {
+	p := h.Facts.Prepared
+	if p == nil || p.Attempt != h.Status.Attempt.ID || p.Way == "" {
+		return "", false
+	}
+	return p.Way, true
 }
 
 // SystemOnDisk tells whether the last install attempt left a system on the disk:
@@ -41,10 +63,16 @@ func SystemOnDisk(h provisioner.Host) bool {
 
 // Reached tells whether the present attempt reported a stage.
 func Reached(h provisioner.Host, stage string) bool {
+	_, ok := step(h, stage)
+	return ok
+}
+
+// step is what the present attempt reported of a stage.
+func step(h provisioner.Host, stage string) (provisioner.Step, bool) {
 	for _, s := range h.Facts.Steps {
 		if s.Attempt == h.Status.Attempt.ID && s.Stage == stage {
-			return true
+			return s, true
 		}
 	}
-	return false
+	return provisioner.Step{}, false
 }

@@ -1,12 +1,19 @@
 package lifecycle
 
 import (
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
 )
+
+// by is h with something prepared that goes by a way.
+func by(h provisioner.Host, way provisioner.Way) provisioner.Host {
+	h.Facts.Prepared = &provisioner.Prepared{Attempt: h.Status.Attempt.ID, Way: way}
+	return h
+}
 
 func TestBootOfEachPhase(t *testing.T) {
 	unknown := provisioner.Host{Status: provisioner.Status{Phase: provisioner.Unknown}}
@@ -18,10 +25,18 @@ func TestBootOfEachPhase(t *testing.T) {
 	quarantined.Status.Phase = provisioner.Quarantined
 	heldAfterInstall := at(t, provisioner.Registered)
 	heldAfterInstall.Status.Phase = provisioner.Quarantined
-	written := at(t, provisioner.Installing)
+	written := by(at(t, provisioner.Installing), provisioner.WayNetboot)
 	written.Facts.Steps = append(written.Facts.Steps, provisioner.Step{Attempt: written.Status.Attempt.ID, Stage: provisioner.StageWritten})
-	oldWritten := at(t, provisioner.Installing)
+	oldWritten := by(at(t, provisioner.Installing), provisioner.WayNetboot)
 	oldWritten.Facts.Steps = append(oldWritten.Facts.Steps, provisioner.Step{Attempt: "a-old", Stage: provisioner.StageWritten})
+
+	oldPrepared := by(at(t, provisioner.Installing), provisioner.WayNetboot)
+	oldPrepared.Facts.Prepared.Attempt = "a-old"
+	scoutWrites := by(at(t, provisioner.Installing), provisioner.WayWrite)
+	scoutWrote := scoutWrites
+	scoutWrote.Facts.Steps = []provisioner.Step{{Attempt: scoutWrote.Status.Attempt.ID, Stage: provisioner.StageWritten}}
+	scoutWroteLast := scoutWrote
+	scoutWroteLast.Intent.After = provisioner.AfterPowerOff
 
 	cases := []struct {
 		name      string
@@ -36,7 +51,14 @@ func TestBootOfEachPhase(t *testing.T) {
 		{"expected", listedHost(t), provisioner.BootDiscover, provisioner.BootDiscover, inventory.Wait},
 		{"discovered", at(t, provisioner.Discovered), provisioner.BootDiscover, provisioner.BootDiscover, inventory.Look},
 		{"verifying", at(t, provisioner.Verifying), provisioner.BootDiscover, provisioner.BootDiscover, inventory.Verify},
-		{"installing", at(t, provisioner.Installing), provisioner.BootInstall, provisioner.BootInstall, inventory.Install},
+		{"installing, nothing prepared", at(t, provisioner.Installing), provisioner.BootDiscover, provisioner.BootDiscover, inventory.Wait},
+		{"installing, an old attempt was prepared", oldPrepared, provisioner.BootDiscover, provisioner.BootDiscover, inventory.Wait},
+		{"installing by netboot", by(at(t, provisioner.Installing), provisioner.WayNetboot), provisioner.BootInstall, provisioner.BootInstall, inventory.Install},
+		{"installing by its medium", by(at(t, provisioner.Installing), provisioner.WayMedia), provisioner.BootDiscover, provisioner.BootDiscover, inventory.Wait},
+		{"installing by HTTP boot", by(at(t, provisioner.Installing), provisioner.WayUEFIHTTP), provisioner.BootImage, provisioner.BootImage, inventory.Reboot},
+		{"installing by the scout", scoutWrites, provisioner.BootDiscover, provisioner.BootDiscover, inventory.WriteDisk},
+		{"written by the scout", scoutWrote, provisioner.BootLocalDisk, provisioner.BootLocalDisk, inventory.Reboot},
+		{"written by the scout, to be powered off", scoutWroteLast, provisioner.BootLocalDisk, provisioner.BootLocalDisk, inventory.PowerOff},
 		{"installing, disk written", written, provisioner.BootLocalDisk, provisioner.BootLocalDisk, inventory.Reboot},
 		{"installing, an old attempt wrote", oldWritten, provisioner.BootInstall, provisioner.BootInstall, inventory.Install},
 		{"installed", at(t, provisioner.Installed), provisioner.BootLocalDisk, provisioner.BootLocalDisk, inventory.Reboot},
@@ -69,5 +91,80 @@ func TestLateEvidenceOfTheLastAttemptIsBelieved(t *testing.T) {
 	h = settle(t, h, h.Status.Deadline.Add(time.Second))
 	if h.Status.Phase != provisioner.Failed {
 		t.Errorf("without a receipt the host is %s", h.Status.Phase)
+	}
+}
+
+func TestAnInstallingHostSaysWhatIsAwaitedOnItsWay(t *testing.T) {
+	reached := func(h provisioner.Host, stages ...string) provisioner.Host {
+		for _, s := range stages {
+			h.Facts.Steps = append(h.Facts.Steps, provisioner.Step{Attempt: h.Status.Attempt.ID, Stage: s})
+		}
+		return h
+	}
+	on := func(way provisioner.Way) provisioner.Host { return by(at(t, provisioner.Installing), way) }
+	stuck := by(at(t, provisioner.Installing), "")
+	stuck.Facts.Prepared.Problem = "Mend the template of order o1."
+	for name, c := range map[string]struct {
+		host provisioner.Host
+		want string
+	}{
+		"nothing prepared":           {at(t, provisioner.Installing), "muster is preparing"},
+		"cannot be prepared":         {stuck, "Mend the template of order o1."},
+		"netboot":                    {on(provisioner.WayNetboot), "the installer's start"},
+		"netboot, it runs":           {reached(on(provisioner.WayNetboot), provisioner.StageRootfs), "beginning to write"},
+		"netboot, it read its lines": {reached(on(provisioner.WayNetboot), provisioner.StageEarly), "beginning to write"},
+		"medium":                     {on(provisioner.WayMedia), "muster host medium h-1"},
+		"medium, it is read":         {reached(on(provisioner.WayMedia), provisioner.StageMedium), "whose ISO is being read"},
+		"HTTP boot":                  {on(provisioner.WayUEFIHTTP), "UEFI HTTP boot"},
+		"HTTP boot, it is read":      {reached(on(provisioner.WayUEFIHTTP), provisioner.StageMedium), "whose ISO is being read"},
+		"HTTP boot, it writes":       {reached(on(provisioner.WayUEFIHTTP), provisioner.StageMedium, provisioner.StageWriting), "the end of the installation"},
+		"scout":                      {on(provisioner.WayWrite), "the scout beginning to write"},
+		"scout writes":               {reached(on(provisioner.WayWrite), provisioner.StageWriting, provisioner.StageWrite), "the scout writing"},
+		"scout reads back":           {reached(on(provisioner.WayWrite), provisioner.StageWriting, provisioner.StageVerify), "reading back"},
+		"scout is done":              {reached(on(provisioner.WayWrite), provisioner.StageWritten), "call-home of the installed system"},
+	} {
+		if got := Awaiting(c.host); !strings.Contains(got, c.want) {
+			t.Errorf("%s: %q, want %q in it", name, got, c.want)
+		}
+		if do := InstructionFor(c.host); !strings.Contains(do.Say, c.want) && name != "scout is done" {
+			t.Errorf("%s: the scout says %q, want %q in it", name, do.Say, c.want)
+		}
+	}
+}
+
+func TestAWriteThatDidNotWorkFailsWithTheScoutsSentenceAndIsTriedAgain(t *testing.T) {
+	h := by(at(t, provisioner.Installing), provisioner.WayWrite)
+	now := start.Add(time.Minute)
+	h.Facts.Steps = []provisioner.Step{{Attempt: h.Status.Attempt.ID, Stage: provisioner.StageWriteFailed, Detail: "The image has 8 GB, the disk 4 GB.", At: now}}
+	h = settle(t, h, now)
+	if h.Status.Phase != provisioner.Failed || !strings.Contains(h.Status.Why, "The image has 8 GB, the disk 4 GB.") {
+		t.Fatalf("%s: %s", h.Status.Phase, h.Status.Why)
+	}
+	h.Facts.Scout = &provisioner.Contact{Last: now.Add(time.Second)}
+	if h = settle(t, h, now.Add(time.Second)); h.Status.Phase != provisioner.Discovered || h.Status.Tries != 1 {
+		t.Errorf("its scout asks again and it is %s after %d tries", h.Status.Phase, h.Status.Tries)
+	}
+}
+
+func TestALateWordOfAFailedWriteDoesNotUndoAWrittenDisk(t *testing.T) {
+	h := by(at(t, provisioner.Installing), provisioner.WayWrite)
+	for _, s := range []string{provisioner.StageWriteFailed, provisioner.StageWritten} {
+		h.Facts.Steps = append(h.Facts.Steps, provisioner.Step{Attempt: h.Status.Attempt.ID, Stage: s})
+	}
+	if h = settle(t, h, start.Add(time.Minute)); h.Status.Phase != provisioner.Installing {
+		t.Errorf("it is %s", h.Status.Phase)
+	}
+}
+
+func TestCountsAreOfThePresentAttemptOnly(t *testing.T) {
+	h := at(t, provisioner.Installing)
+	h.Facts.Progress = []provisioner.Progress{{Attempt: h.Status.Attempt.ID, Stage: provisioner.StageRootfs, Bytes: 1}}
+	if h = settle(t, h, h.Status.Deadline.Add(time.Second)); len(h.Facts.Progress) != 1 {
+		t.Fatal("a failed attempt keeps no count to look at")
+	}
+	h.Intent.Requests.Retry++
+	way()[0].on(&h, h.Status.Since.Add(time.Second))
+	if h = settle(t, h, h.Status.Since.Add(time.Second)); h.Status.Phase != provisioner.Discovered || len(h.Facts.Progress) != 0 {
+		t.Errorf("%s with the counts %v of the attempt before", h.Status.Phase, h.Facts.Progress)
 	}
 }

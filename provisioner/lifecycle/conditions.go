@@ -155,6 +155,15 @@ func assigned(h provisioner.Host, now time.Time) (string, bool) {
 	return fmt.Sprintf("Order %s is started; installing to %s.", h.Intent.Order, byID(disk)), ok
 }
 
+// writeFailed is an attempt whose scout could not write the disk and said why.
+func writeFailed(h provisioner.Host, _ time.Time) (string, bool) {
+	s, ok := step(h, provisioner.StageWriteFailed)
+	if s.Detail == "" {
+		s.Detail = "It did not say why."
+	}
+	return "The disk could not be written. " + s.Detail, ok && !SystemOnDisk(h)
+}
+
 func calledHome(h provisioner.Host, _ time.Time) (string, bool) {
 	a := h.Status.Attempt.ID
 	if b := h.Facts.Booted; b != nil && b.Attempt == a {

@@ -60,15 +60,44 @@ func awaitingReady(h provisioner.Host) string {
 }
 
 func awaitingInstalling(h provisioner.Host) string {
+	way, prepared := Way(h)
 	switch {
 	case Reached(h, provisioner.StageWritten):
 		return "Awaited: the call-home of the installed system at its first boot from the disk."
+	case !prepared:
+		return "Awaited: its installer. " + Unprepared(h)
+	case way == provisioner.WayWrite:
+		return awaitingWrite(h)
 	case Reached(h, provisioner.StageWriting):
 		return "Awaited: the end of the installation, then the call-home of the installed system."
-	case Reached(h, provisioner.StageRootfs):
+	case Reached(h, provisioner.StageRootfs), Reached(h, provisioner.StageEarly):
 		return "Awaited: the installer beginning to write to the disk."
+	case Reached(h, provisioner.StageMedium):
+		return "Awaited: the start of the installer, whose ISO is being read."
+	case way == provisioner.WayMedia:
+		return fmt.Sprintf("Awaited: a person. Put the host's ISO (muster host medium %s prints its URL) into its drive and boot the host from it.", h.ID)
+	case way == provisioner.WayUEFIHTTP:
+		return "Awaited: its firmware fetching the host's ISO by UEFI HTTP boot. Where it does not, put HTTP boot first in its boot order."
 	}
 	return "Awaited: the installer's start."
+}
+
+func awaitingWrite(h provisioner.Host) string {
+	switch {
+	case Reached(h, provisioner.StageVerify):
+		return "Awaited: the end of the scout reading back what it wrote to the disk."
+	case Reached(h, provisioner.StageWriting):
+		return "Awaited: the end of the scout writing the image to the disk."
+	}
+	return "Awaited: the scout beginning to write the image to the disk."
+}
+
+// Unprepared says why there is nothing yet that the present attempt gives h.
+func Unprepared(h provisioner.Host) string {
+	if p := h.Facts.Prepared; p != nil && p.Attempt == h.Status.Attempt.ID && p.Problem != "" {
+		return p.Problem
+	}
+	return "muster is preparing what the host gets."
 }
 
 // LastEvidence names the newest thing that was observed of h and when.
@@ -91,6 +120,9 @@ func LastEvidence(h provisioner.Host) string {
 	}
 	for _, s := range h.Facts.Steps {
 		note(s.At, "step "+s.Stage)
+	}
+	for _, p := range h.Facts.Progress {
+		note(p.At, fmt.Sprintf("%d bytes of stage %s", p.Bytes, p.Stage))
 	}
 	if b := h.Facts.Booted; b != nil {
 		note(b.At, "the installed system's call-home")

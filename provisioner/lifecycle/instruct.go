@@ -13,7 +13,8 @@ const (
 )
 
 // InstructionFor says what a scout that runs on h is told to do. The netboot of
-// an Install is left to the caller, who knows the URLs.
+// an Install and the image of a WriteDisk are left to the caller, who knows the
+// URLs.
 func InstructionFor(h provisioner.Host) inventory.Instruction {
 	say := h.Status.Why + " " + Awaiting(h)
 	wait := inventory.Instruction{Do: inventory.Wait, Say: say, Again: againLater}
@@ -26,10 +27,7 @@ func InstructionFor(h provisioner.Host) inventory.Instruction {
 	case provisioner.Verifying:
 		return now(h, inventory.Verify, say)
 	case provisioner.Installing:
-		if SystemOnDisk(h) {
-			return now(h, inventory.Reboot, "The installer is done; rebooting into what it installed.")
-		}
-		return now(h, inventory.Install, say)
+		return instructInstalling(h, say)
 	case provisioner.Installed, provisioner.Registered:
 		return now(h, inventory.Reboot, "The installed system is on the disk; rebooting into it.")
 	case provisioner.Expected, provisioner.Ready:
@@ -43,4 +41,33 @@ func InstructionFor(h provisioner.Host) inventory.Instruction {
 
 func now(h provisioner.Host, do inventory.Action, say string) inventory.Instruction {
 	return inventory.Instruction{Do: do, Attempt: string(h.Status.Attempt.ID), Say: say}
+}
+
+// instructInstalling depends on the way that the image takes.
+func instructInstalling(h provisioner.Host, say string) inventory.Instruction {
+	if SystemOnDisk(h) {
+		return leave(h)
+	}
+	way, _ := Way(h)
+	switch way {
+	case provisioner.WayNetboot:
+		return now(h, inventory.Install, say)
+	case provisioner.WayWrite:
+		return now(h, inventory.WriteDisk, say)
+	case provisioner.WayUEFIHTTP:
+		return now(h, inventory.Reboot, say)
+	case provisioner.WayMedia:
+		return inventory.Instruction{Do: inventory.Wait, Attempt: string(h.Status.Attempt.ID), Say: say, Again: againLater}
+	}
+	return inventory.Instruction{Do: inventory.Wait, Say: say, Again: againSoon}
+}
+
+// leave is what a scout does when the system stands on the disk: only one that
+// wrote it itself must end as the order says.
+func leave(h provisioner.Host) inventory.Instruction {
+	way, _ := Way(h)
+	if way == provisioner.WayWrite && h.Intent.After == provisioner.AfterPowerOff && callHomeTime(h).IsZero() {
+		return now(h, inventory.PowerOff, "The disk is written; powering off, as its order says.")
+	}
+	return now(h, inventory.Reboot, "The installer is done; rebooting into what it installed.")
 }

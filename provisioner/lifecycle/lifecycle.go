@@ -35,6 +35,7 @@ const (
 	Deadline Exit = "deadline"
 	Operator Exit = "operator"
 	Refusal  Exit = "refusal" // the hardware said no
+	Failure  Exit = "failure" // the attempt itself said that it did not work
 )
 
 // Effect is what a move changes beside the phase.
@@ -80,7 +81,7 @@ type Deadlines struct {
 // Apply returns h after move m at now. Only what the phase it enters needs is
 // taken from mint.
 func Apply(h provisioner.Host, m Move, now time.Time, d Deadlines, mint Mint) provisioner.Host {
-	s := &h.Status
+	s, was := &h.Status, h.Status.Attempt.ID
 	s.Before = ""
 	if m.To == provisioner.Quarantined {
 		s.Before = m.From
@@ -95,6 +96,9 @@ func Apply(h provisioner.Host, m Move, now time.Time, d Deadlines, mint Mint) pr
 		s.Findings = m.Effect.Findings
 	}
 	begin(s, m, now, mint)
+	if s.Attempt.ID != was {
+		h.Facts.Progress = nil // it was the last attempt's
+	}
 	return h
 }
 

@@ -115,6 +115,11 @@ func way() []fact {
 		}},
 		{"look", report},
 		{"verify", report},
+		{"prepared", func(h *provisioner.Host, now time.Time) {
+			if h.Status.Phase == provisioner.Installing {
+				h.Facts.Prepared = &provisioner.Prepared{Attempt: h.Status.Attempt.ID, At: now, Way: provisioner.WayNetboot}
+			}
+		}},
 		step(provisioner.StageWriting),
 		step(provisioner.StageWritten),
 		{"booted", func(h *provisioner.Host, now time.Time) {

@@ -57,6 +57,7 @@ var table = []Rule{
 	{phases(provisioner.Ready), "order started, names an image, scout is there", assigned, provisioner.Installing, Success, target},
 
 	{phases(provisioner.Installing), "this attempt called home", calledHome, provisioner.Installed, Success, nil},
+	{phases(provisioner.Installing), "the scout could not write the disk", writeFailed, provisioner.Failed, Failure, nil},
 	{phases(provisioner.Installing), "deadline: no call-home", overdue, provisioner.Failed, Deadline, nil},
 
 	{phases(provisioner.Installed), "receipt stored", receipted, provisioner.Registered, Success, nil},

@@ -1,0 +1,263 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
+)
+
+// Bounds of counting.
+const (
+	countEvery = 5 * time.Second // between two writes of one host's counts
+	maxMeters  = 4096            // attempts counted at once; the count of one pushed out goes on from its fact
+	maxCounted = 16              // stages of one attempt
+)
+
+// meter has the counts of one attempt that is at work, newer than the store's.
+type meter struct {
+	host    provisioner.HostID
+	attempt provisioner.AttemptID
+	by      string
+
+	mu      sync.Mutex
+	stages  []provisioner.Progress // never changed in place: facts share it
+	version int                    // of stages
+	saved   int                    // the version that the store has
+	wrote   time.Time              // when it was last written, or began to be
+	ended   []string               // stages whose first end was written at once
+}
+
+// Counted notes that so many bytes of a stage of the attempt are done, of total
+// where that is above 0. It may be called for every chunk: counts are kept in
+// memory and written down every few seconds, and when a stage is complete. A
+// count of 0 begins the stage anew; any other that is below the last is late
+// and changes nothing.
+func (e *Engine) Counted(ctx context.Context, attempt provisioner.AttemptID, stage string, bytes, total int64) error {
+	return e.counted(ctx, attempt, provisioner.Progress{Stage: stage, Bytes: bytes, Total: total}, "boot plane")
+}
+
+func (e *Engine) counted(ctx context.Context, attempt provisioner.AttemptID, p provisioner.Progress, by string) error {
+	if p.Stage == "" || p.Bytes < 0 || p.Total < 0 {
+		return &provisioner.Fault{Kind: provisioner.Invalid, Err: fmt.Errorf("%d of %d bytes of stage %q cannot be", p.Bytes, p.Total, p.Stage)}
+	}
+	m, err := e.meterOf(ctx, attempt, by)
+	if err != nil {
+		return err
+	}
+	p.Attempt, p.At = attempt, e.Now()
+	first, now := m.count(p)
+	if now {
+		return e.save(ctx, m)
+	}
+	if first {
+		e.queue.add(m.host, m.due())
+	}
+	return nil
+}
+
+// recount begins stages anew that were counted before.
+func (e *Engine) recount(ctx context.Context, attempt provisioner.AttemptID, stages ...string) error {
+	m, err := e.meterOf(ctx, attempt, "scout")
+	if err != nil {
+		return err
+	}
+	for _, stage := range stages {
+		if !m.counts(stage) {
+			continue
+		}
+		if err := e.counted(ctx, attempt, provisioner.Progress{Stage: stage}, "scout"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// meterOf is the meter of a present attempt; a new one goes on from its fact.
+func (e *Engine) meterOf(ctx context.Context, attempt provisioner.AttemptID, by string) (*meter, error) {
+	if m, ok := e.meter(attempt); ok {
+		return m, nil
+	}
+	id, err := e.hostOf(ctx, attempt)
+	if err != nil {
+		return nil, err
+	}
+	h, err := e.Store.Host(ctx, id)
+	if err == nil {
+		err = current(h, attempt)
+	}
+	if err != nil {
+		return nil, err
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m, ok := e.meters.get(attempt); ok {
+		return m, nil
+	}
+	m := &meter{host: id, attempt: attempt, by: by, stages: progressOf(h)}
+	e.meters.put(attempt, m)
+	return m, nil
+}
+
+func (e *Engine) meter(attempt provisioner.AttemptID) (*meter, bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.meters.get(attempt)
+}
+
+func (e *Engine) dropMeter(attempt provisioner.AttemptID) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.meters.drop(attempt)
+}
+
+// progressOf are the counts of h's present attempt.
+func progressOf(h provisioner.Host) []provisioner.Progress {
+	return slices.DeleteFunc(slices.Clone(h.Facts.Progress), func(p provisioner.Progress) bool {
+		return p.Attempt != h.Status.Attempt.ID
+	})
+}
+
+// count takes a newer count. first says that it is the first one that is not
+// saved, now that it should be saved at once; the caller then does.
+func (m *meter) count(p provisioner.Progress) (first, now bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	stages, changed := counted(m.stages, p)
+	if !changed {
+		return false, false
+	}
+	first = m.version == m.saved
+	m.stages, m.version = stages, m.version+1
+	ends := p.Total > 0 && p.Bytes >= p.Total && !slices.Contains(m.ended, p.Stage)
+	if ends {
+		m.ended = append(m.ended, p.Stage)
+	}
+	if now = ends || !p.At.Before(m.wrote.Add(countEvery)); now {
+		m.wrote = p.At
+	}
+	return first, now
+}
+
+func (m *meter) counts(stage string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return slices.ContainsFunc(m.stages, func(p provisioner.Progress) bool { return p.Stage == stage })
+}
+
+// counted returns stages with p in them, and whether that is news.
+func counted(stages []provisioner.Progress, p provisioner.Progress) ([]provisioner.Progress, bool) {
+	i := slices.IndexFunc(stages, func(s provisioner.Progress) bool { return s.Stage == p.Stage })
+	if i < 0 {
+		p.Began = p.At
+		return append(slices.Clone(stages), p), len(stages) < maxCounted
+	}
+	was := stages[i]
+	switch {
+	case p.Bytes == 0 && was.Bytes > 0:
+		p.Began = p.At
+	case p.Bytes > was.Bytes:
+		p.Began = was.Began
+	default:
+		return stages, false
+	}
+	if p.Total == 0 {
+		p.Total = was.Total
+	}
+	stages = slices.Clone(stages)
+	stages[i] = p
+	return stages, true
+}
+
+// due is when what is counted should be saved; zero where it is.
+func (m *meter) due() time.Time {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.version == m.saved {
+		return time.Time{}
+	}
+	return m.wrote.Add(countEvery)
+}
+
+// begin says at now what is to be saved.
+func (m *meter) begin(now time.Time) ([]provisioner.Progress, int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.wrote = now
+	return m.stages, m.version
+}
+
+func (m *meter) done(version int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.saved = max(m.saved, version)
+}
+
+// save writes down what m counted. A meter of an attempt that is over is
+// dropped, and what it counted with it.
+func (e *Engine) save(ctx context.Context, m *meter) error {
+	var version int
+	_, err := e.observe(ctx, m.host, m.by, func(h *provisioner.Host) (string, error) {
+		if err := current(*h, m.attempt); err != nil {
+			return "", err
+		}
+		was := progressOf(*h)
+		h.Facts.Progress, version = m.begin(e.Now())
+		return progressLine(*h, was), nil
+	})
+	switch {
+	case err == nil:
+		m.done(version)
+	case over(err):
+		e.dropMeter(m.attempt)
+	}
+	return err
+}
+
+// over tells that an attempt, or its host, is there no more.
+func over(err error) bool {
+	kind := provisioner.KindOf(err)
+	return kind == provisioner.Gone || kind == provisioner.NotFound
+}
+
+// saveCounts writes down what is counted of h if that is due, and says when it
+// will be.
+func (e *Engine) saveCounts(ctx context.Context, h provisioner.Host) (time.Time, error) {
+	m, ok := e.meter(h.Status.Attempt.ID)
+	if !ok {
+		return time.Time{}, nil
+	}
+	due := m.due()
+	if due.IsZero() || due.After(e.Now()) {
+		return due, nil
+	}
+	if err := e.save(ctx, m); err != nil && !over(err) {
+		return time.Time{}, err
+	}
+	return time.Time{}, nil
+}
+
+// progressLine tells the journal of stages that began, unless a step has told
+// it, and of those that are complete.
+func progressLine(h provisioner.Host, was []provisioner.Progress) string {
+	var lines []string
+	for _, p := range h.Facts.Progress {
+		i := slices.IndexFunc(was, func(w provisioner.Progress) bool { return w.Stage == p.Stage })
+		switch {
+		case complete(p) && (i < 0 || !complete(was[i])):
+			lines = append(lines, fmt.Sprintf("Stage %s: all of %s in %s.", p.Stage, megabytes(p.Bytes), p.At.Sub(p.Began).Round(time.Second)))
+		case i < 0 && !lifecycle.Reached(h, p.Stage):
+			lines = append(lines, fmt.Sprintf("Stage %s began.", p.Stage))
+		}
+	}
+	return strings.Join(lines, " ")
+}
+
+func complete(p provisioner.Progress) bool { return p.Total > 0 && p.Bytes >= p.Total }
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f MB", float64(n)/1e6) }
