@@ -68,7 +68,7 @@ func read(fsys fs.FS, dir string) (Book, error) {
 		if err != nil {
 			return Book{}, err
 		}
-		r, err := parse(data)
+		r, err := parseRecipe(data)
 		if err != nil {
 			return Book{}, fmt.Errorf("%s: %w", e.Name(), err)
 		}
@@ -80,14 +80,17 @@ func read(fsys fs.FS, dir string) (Book, error) {
 	return b, nil
 }
 
-// parse reads one recipe strictly.
-func parse(data []byte) (Recipe, error) {
+// parseRecipe reads one recipe strictly.
+func parseRecipe(data []byte) (Recipe, error) {
 	if len(data) > maxRecipe {
 		return Recipe{}, fmt.Errorf("it has %d bytes, a recipe has at most %d", len(data), maxRecipe)
 	}
 	var r Recipe
 	if err := yaml.UnmarshalWithOptions(data, &r, yaml.Strict()); err != nil {
 		return Recipe{}, err
+	}
+	if r.Carried == nil {
+		r.Carried = r.usual()
 	}
 	return r, r.check()
 }
@@ -122,15 +125,10 @@ func (r Recipe) checkWords() []error {
 	if !slices.Contains([]Form{ISO, Set, Disk}, r.Form) {
 		wrong = append(wrong, fmt.Errorf("form: %q is not one of iso, set, disk", r.Form))
 	}
-	if !slices.Contains([]Format{None, CloudConfig, Autoinstall, Preseed, Kickstart, Ignition, Talos}, r.Config.Format) {
-		wrong = append(wrong, fmt.Errorf("config: format: %q is not one of none, cloud-config, autoinstall, preseed, kickstart, ignition, talos", r.Config.Format))
+	if !slices.Contains([]Format{None, CloudConfig, NoCloud, Autoinstall, Preseed, Kickstart, Ignition, Talos}, r.Config.Format) {
+		wrong = append(wrong, fmt.Errorf("config: format: %q is not one of none, cloud-config, nocloud, autoinstall, preseed, kickstart, ignition, talos", r.Config.Format))
 	}
-	for _, t := range r.Proven {
-		if !slices.Contains([]Transport{Netboot, Medium, UEFIHTTP, Write}, t) {
-			wrong = append(wrong, fmt.Errorf("proven: %q is not one of netboot, media, uefi-http, write", t))
-		}
-	}
-	return wrong
+	return append(wrong, r.checkWays()...)
 }
 
 func given(texts ...string) []string {
@@ -156,7 +154,7 @@ func Find(family string) (Recipe, bool) {
 	if err != nil {
 		return Recipe{}, false
 	}
-	r, err := parse(data)
+	r, err := parseRecipe(data)
 	if err != nil {
 		panic(err) // as in Builtin
 	}

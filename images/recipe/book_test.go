@@ -38,7 +38,7 @@ func TestASiteAddsItsOwnRecipe(t *testing.T) {
 		t.Errorf("%d recipes, want %d", len(b.Recipes()), want)
 	}
 	r, _, _ := b.Recognise(listing{ISO, "", []string{"/live/vmlinuz", "/live/initrd.img"}})
-	got, err := r.Netboot(values())
+	got, err := r.Netboot(bootURLs(), nil)
 	const want = "boot=live fetch=http://10.1.0.5:8067/i/4f2a/live/filesystem.squashfs answers=http://10.1.0.5:8067/a/tok/config.yaml"
 	if err != nil || r.Family != "plant7" || got.Cmdline != want {
 		t.Errorf("family %q boots with %q, %v", r.Family, got.Cmdline, err)

@@ -7,17 +7,17 @@ import (
 	"strings"
 )
 
-// Values fill a recipe in for one boot of one host. Those that the recipe does
-// not name may be empty.
-type Values struct {
-	Files  string   // URL under which the image's files are served, without a slash at the end
-	ISO    string   // URL of the whole ISO
-	Config string   // URL of the host's configuration
-	Seed   string   // URL of the directory with user-data and meta-data, without a slash at the end
-	Server string   // URL that the scout talks to
-	Token  string   // the scout's
-	Host   string   // the host's id
-	Extra  []string // further kernel arguments, put last
+// BootURLs fill a recipe's kernel arguments in for one boot of one host. Those
+// that the recipe does not name may be empty.
+type BootURLs struct {
+	Files  string // URL under which the image's files are served, without a slash at the end
+	ISO    string // URL of the whole ISO
+	Config string // URL of the host's configuration
+	Seed   string // URL of the directory with user-data and meta-data, without a slash at the end
+	Server string // URL that the scout talks to
+	Token  string // the scout's
+	Host   string // the host's id
+	Disk   string // name below /dev/disk/by-id
 }
 
 // Boot is a kernel to start, by absolute URLs. BOOTIF and initrd= are for the
@@ -33,55 +33,41 @@ type Boot struct {
 // BOOTIF and initrd names.
 const maxCmdline = 2047 - 127
 
-// Netboot fills the recipe in. It refuses values that could end an argument
-// or mean something to a boot script, and installers that would get nothing to
-// read.
-func (r Recipe) Netboot(v Values) (Boot, error) {
-	if err := r.Installs(); err != nil {
+// Netboot fills the recipe in; args are put last. It refuses values that could
+// end an argument or mean something to a boot script, and installers that would
+// get nothing to read.
+func (r Recipe) Netboot(b BootURLs, args []string) (Boot, error) {
+	if err := r.boots(); err != nil {
 		return Boot{}, err
 	}
-	if err := checkURL("files", v.Files); err != nil {
+	if err := checkURL("files", b.Files); err != nil {
 		return Boot{}, err
 	}
-	args, err := r.arguments(v)
+	all, err := r.arguments(b, args)
 	if err != nil {
 		return Boot{}, err
 	}
-	b := Boot{Kernel: v.Files + r.Kernel, Cmdline: strings.Join(args, " ")}
-	if len(b.Cmdline) > maxCmdline {
-		return Boot{}, fmt.Errorf("the kernel command line has %d bytes, more than %d", len(b.Cmdline), maxCmdline)
+	boot := Boot{Kernel: b.Files + r.Kernel, Cmdline: strings.Join(all, " ")}
+	if len(boot.Cmdline) > maxCmdline {
+		return Boot{}, fmt.Errorf("the kernel command line has %d bytes, more than %d", len(boot.Cmdline), maxCmdline)
 	}
 	for _, path := range r.Initrds {
-		b.Initrds = append(b.Initrds, v.Files+path)
+		boot.Initrds = append(boot.Initrds, b.Files+path)
 	}
-	return b, nil
-}
-
-// Installs says why no host can be installed from an image of the family, or
-// nothing.
-func (r Recipe) Installs() error {
-	switch {
-	case r.Family == "":
-		return errors.New("the image is of no known family, so nobody knows how it boots from the network")
-	case r.Kernel == "":
-		return fmt.Errorf("a %s (%s) does not boot from the network: %s", r.About, r.Family, strings.Join(r.Cannot, "; "))
-	case !r.Config.Format.written():
-		return fmt.Errorf("muster does not write the configuration of a %s (%s)", r.About, r.Config.Format)
-	}
-	return nil
+	return boot, nil
 }
 
 // arguments are the kernel's, filled in.
-func (r Recipe) arguments(v Values) ([]string, error) {
-	args := make([]string, 0, len(r.Cmdline)+len(v.Extra))
+func (r Recipe) arguments(b BootURLs, further []string) ([]string, error) {
+	args := make([]string, 0, len(r.Cmdline)+len(further))
 	for _, template := range r.Cmdline {
-		arg, err := r.fill(template, v)
+		arg, err := r.fill(template, b)
 		if err != nil {
 			return nil, fmt.Errorf("kernel argument %s: %w", template, err)
 		}
 		args = append(args, arg)
 	}
-	for _, arg := range v.Extra {
+	for _, arg := range further {
 		if err := checkLetters(arg, letters+"=,+@"); err != nil {
 			return nil, fmt.Errorf("extra kernel argument: %w", err)
 		}
@@ -91,7 +77,7 @@ func (r Recipe) arguments(v Values) ([]string, error) {
 }
 
 // words are what may stand in braces in an argument.
-var words = [...]string{"files", "rootfs", "iso", "config", "seed", "server", "token", "host"}
+var words = [...]string{"files", "rootfs", "iso", "config", "seed", "server", "token", "host", "disk"}
 
 // word splits an argument around the one {word} that it may have.
 func word(arg string) (before, name, after string, has bool) {
@@ -122,7 +108,7 @@ func checkTemplate(arg string) error {
 	return nil
 }
 
-func (r Recipe) fill(arg string, v Values) (string, error) {
+func (r Recipe) fill(arg string, v BootURLs) (string, error) {
 	before, name, after, has := word(arg)
 	if !has {
 		return arg, nil
@@ -145,6 +131,8 @@ func (r Recipe) fill(arg string, v Values) (string, error) {
 		value, err = v.Token, checkLetters(v.Token, letters)
 	case "host":
 		value, err = v.Host, checkLetters(v.Host, letters)
+	case "disk":
+		value, err = v.Disk, checkLetters(v.Disk, diskLetters)
 	default:
 		err = fmt.Errorf("there is no value {%s}", name)
 	}

@@ -37,12 +37,21 @@ type Recipe struct {
 	Rootfs  string   `yaml:"rootfs"`
 	Cmdline []string `yaml:"cmdline"`
 
-	Media        Media       `yaml:"media"`
-	Config       Config      `yaml:"config"`
-	Ends         string      `yaml:"ends"`   // what the end of an installation looks like from outside
-	Proven       []Transport `yaml:"proven"` // with which muster has installed the real thing
-	LeavesBehind []Left      `yaml:"leaves_behind"`
-	Cannot       []string    `yaml:"cannot"` // sentences, said of every image of the family
+	Media    Media       `yaml:"media"`
+	Config   Config      `yaml:"config"`
+	Template string      `yaml:"template"` // of each host's configuration, below the order's
+	Ends     string      `yaml:"ends"`     // what the end of an installation looks like from outside
+	Proven   []Transport `yaml:"proven"`   // with which muster has installed the real thing
+
+	// Carried are the ways by which an image reaches a host, the best first;
+	// unless named, all that its form allows save UEFI HTTP boot, which needs an
+	// installer that finds its medium in memory. Not says why it goes by no other.
+	Carried []Transport          `yaml:"ways"`
+	Not     map[Transport]string `yaml:"not"`
+	Traits  []Trait              `yaml:"traits"`
+
+	LeavesBehind []Left   `yaml:"leaves_behind"`
+	Cannot       []string `yaml:"cannot"` // sentences, said of every image of the family
 }
 
 // Media is how an image is changed for one host when it boots as a medium.
@@ -52,11 +61,13 @@ type Media struct {
 	File    string   `yaml:"file"`    // where the host's configuration is put
 }
 
-// Config is how an installer is told about its host.
+// Config is how an installer is told about its host: in
+// which language, and for people by which way that comes in.
 type Config struct {
 	Format  Format `yaml:"format"`
-	Netboot string `yaml:"netboot"` // by which way it comes in, for people
+	Netboot string `yaml:"netboot"`
 	Media   string `yaml:"media"`
+	Seed    string `yaml:"seed"`
 }
 
 // Left is something that an image may hold and that netboot does not carry.
@@ -82,7 +93,7 @@ type Transport string
 const (
 	Netboot  Transport = "netboot"   // kernel and initrd by a boot loader
 	Medium   Transport = "media"     // the ISO as virtual media
-	UEFIHTTP Transport = "uefi-http" // the ISO by the firmware's HTTP boot
+	UEFIHTTP Transport = "uefi-http" // the ISO by the firmware's HTTP boot, which leaves it in memory
 	Write    Transport = "write"     // written to the disk by the scout
 )
 
@@ -92,7 +103,8 @@ type Format string
 // The formats.
 const (
 	None        Format = "none"
-	CloudConfig Format = "cloud-config"
+	CloudConfig Format = "cloud-config" // of Kairos
+	NoCloud     Format = "nocloud"      // of cloud-init, on a volume of its own
 	Autoinstall Format = "autoinstall"
 	Preseed     Format = "preseed"
 	Kickstart   Format = "kickstart"
@@ -104,7 +116,7 @@ const (
 // would wait for a person, or take the first disk.
 func (f Format) written() bool {
 	switch f {
-	case None, CloudConfig:
+	case None, CloudConfig, NoCloud:
 		return true
 	case Autoinstall, Preseed, Kickstart, Ignition, Talos:
 		return false

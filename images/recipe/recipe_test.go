@@ -82,7 +82,7 @@ func TestASignedInstallerIsToldByItsLabelAndByWhatItHasNot(t *testing.T) {
 		if len(lacks) == 0 || !strings.Contains(lacks[0], "boot it from virtual media or by UEFI HTTP boot") {
 			t.Errorf("%s: lacks %q", path, lacks)
 		}
-		if _, err := r.Netboot(values()); err == nil || !strings.Contains(err.Error(), "does not boot from the network") {
+		if _, err := r.Netboot(bootURLs(), nil); err == nil || !strings.Contains(err.Error(), "does not boot from the network") {
 			t.Errorf("%s: netboot gave %v", path, err)
 		}
 	}
@@ -122,10 +122,10 @@ func TestFamiliesAreComplete(t *testing.T) {
 	}
 }
 
-func values() Values {
-	return Values{
+func bootURLs() BootURLs {
+	return BootURLs{
 		Files: "http://10.1.0.5:8067/i/4f2a", ISO: "http://10.1.0.5:8067/i/4f2a.iso", Seed: "http://10.1.0.5:8067/a/tok/seed", Config: "http://10.1.0.5:8067/a/tok/config.yaml",
-		Server: "http://10.1.0.5:8067", Token: "s3cr3t", Host: "h-7q2mk4xw",
+		Server: "http://10.1.0.5:8067", Token: "s3cr3t", Host: "h-7q2mk4xw", Disk: "nvme-QEMU_NVMe_Ctrl_S1",
 	}
 }
 
@@ -142,7 +142,7 @@ func TestNetbootFillsTheRecipeIn(t *testing.T) {
 		},
 	} {
 		r, _ := Find(family)
-		got, err := r.Netboot(values())
+		got, err := r.Netboot(bootURLs(), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -161,7 +161,7 @@ func TestArgumentsOfEveryFamilyCanBeFilledIn(t *testing.T) {
 		"anaconda": "ip=dhcp inst.stage2=http://10.1.0.5:8067/i/4f2a inst.ks=http://10.1.0.5:8067/a/tok/config.yaml console=tty0 console=ttyS0,115200",
 	}
 	for _, r := range Builtin().Recipes() {
-		args, err := r.arguments(values())
+		args, err := r.arguments(bootURLs(), nil)
 		if err != nil {
 			t.Errorf("%s: %v", r.Family, err)
 		}
@@ -174,11 +174,11 @@ func TestArgumentsOfEveryFamilyCanBeFilledIn(t *testing.T) {
 func TestNoInstallerIsBootedThatWouldGetNothingToRead(t *testing.T) {
 	for family, want := range map[string]string{
 		"debian-netboot": "muster does not write the configuration of a Debian installer for netboot (preseed)",
-		"debian":         "it cannot be netbooted, because its initrd installs only from the medium",
-		"disk":           "it has to be written to a disk",
+		"debian":         "its initrd installs only from the medium",
+		"disk":           "a disk image (disk) has no kernel that a boot loader could fetch",
 	} {
 		r, _ := Find(family)
-		if b, err := r.Netboot(values()); err == nil || !strings.Contains(err.Error(), want) {
+		if b, err := r.Netboot(bootURLs(), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %+v, %v, want an error with %q", family, b, err, want)
 		}
 	}
@@ -187,35 +187,36 @@ func TestNoInstallerIsBootedThatWouldGetNothingToRead(t *testing.T) {
 func TestNetbootRefusesValuesThatCouldBreakOut(t *testing.T) {
 	tests := []struct {
 		name, family string
-		change       func(*Values)
+		change       func(*BootURLs)
+		args         []string
 		want         string
 	}{
-		{"no files", "scout", func(v *Values) { v.Files = "" }, `files: "" is not an http URL`},
-		{"slash at the end", "scout", func(v *Values) { v.Files += "/" }, "ends in a slash"},
-		{"a second argument", "kairos", func(v *Values) { v.Config += " init=/bin/sh" }, `may not hold " "`},
-		{"an iPXE setting", "kairos", func(v *Values) { v.Config += "${net0/mac}" }, `may not hold "$"`},
-		{"a new line", "scout", func(v *Values) { v.Host = "h\nboot" }, `may not hold "\n"`},
-		{"no token", "scout", func(v *Values) { v.Token = "" }, "the value is empty"},
-		{"an extra that is two", "scout", func(v *Values) { v.Extra = []string{"a b"} }, `extra kernel argument: "a b" may not hold " "`},
-		{"too long", "scout", func(v *Values) { v.Extra = []string{strings.Repeat("x", 2000)} }, "more than 1920"},
+		{"no files", "scout", func(b *BootURLs) { b.Files = "" }, nil, `files: "" is not an http URL`},
+		{"slash at the end", "scout", func(b *BootURLs) { b.Files += "/" }, nil, "ends in a slash"},
+		{"a second argument", "kairos", func(b *BootURLs) { b.Config += " init=/bin/sh" }, nil, `may not hold " "`},
+		{"an iPXE setting", "kairos", func(b *BootURLs) { b.Config += "${net0/mac}" }, nil, `may not hold "$"`},
+		{"a new line", "scout", func(b *BootURLs) { b.Host = "h\nboot" }, nil, `may not hold "\n"`},
+		{"no token", "scout", func(b *BootURLs) { b.Token = "" }, nil, "the value is empty"},
+		{"an extra that is two", "scout", func(*BootURLs) {}, []string{"a b"}, `extra kernel argument: "a b" may not hold " "`},
+		{"too long", "scout", func(*BootURLs) {}, []string{strings.Repeat("x", 2000)}, "more than 1920"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			r, _ := Find(tt.family)
-			v := values()
-			tt.change(&v)
-			if n, err := r.Netboot(v); err == nil || !strings.Contains(err.Error(), tt.want) {
+			b := bootURLs()
+			tt.change(&b)
+			if n, err := r.Netboot(b, tt.args); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %+v, %v, want an error with %q", n, err, tt.want)
 			}
 		})
 	}
-	if _, err := (Recipe{}).Netboot(values()); err == nil {
+	if _, err := (Recipe{}).Netboot(bootURLs(), nil); err == nil {
 		t.Error("an image of no family was booted")
 	}
 	scout, _ := Find("scout")
-	v := values()
-	v.Config, v.Extra = "", []string{"modprobe.blacklist=a,b"}
-	if n, err := scout.Netboot(v); err != nil || !strings.HasSuffix(n.Cmdline, " modprobe.blacklist=a,b") {
+	b := bootURLs()
+	b.Config = ""
+	if n, err := scout.Netboot(b, []string{"modprobe.blacklist=a,b"}); err != nil || !strings.HasSuffix(n.Cmdline, " modprobe.blacklist=a,b") {
 		t.Errorf("extra argument: %q, %v", n.Cmdline, err)
 	}
 }

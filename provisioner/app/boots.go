@@ -39,7 +39,7 @@ func (b *boots) scout(h provisioner.Host, root string) (inventory.Netboot, error
 	if h.Status.Key == "" {
 		return inventory.Netboot{}, fmt.Errorf("host %s is %s and needs no scout", h.ID, h.Status.Phase)
 	}
-	return netboot(image, recipe.Values{
+	return netboot(image, recipe.BootURLs{
 		Files:  filesURL(root, h, image),
 		Server: root, Token: h.Status.Key.Reveal(), Host: string(h.ID),
 	})
@@ -53,7 +53,7 @@ func (b *boots) installer(h provisioner.Host, root string) (inventory.Netboot, e
 	if err != nil {
 		return inventory.Netboot{}, fmt.Errorf("the image of order %s: %w", h.Intent.Order, err)
 	}
-	return netboot(image, recipe.Values{
+	return netboot(image, recipe.BootURLs{
 		Files:  filesURL(root, h, image),
 		Config: attemptURL(root, h) + "/config",
 	})
@@ -70,12 +70,12 @@ func attemptURL(root string, h provisioner.Host) string {
 	return root + api.AttemptRoot + "/" + string(a.ID) + "/" + a.Token.Reveal()
 }
 
-func netboot(image images.Image, v recipe.Values) (inventory.Netboot, error) {
+func netboot(image images.Image, v recipe.BootURLs) (inventory.Netboot, error) {
 	r, ok := recipe.Find(image.Family)
 	if !ok {
 		return inventory.Netboot{}, fmt.Errorf("image %s is of no family that boots from the network: %s", image.Name, strings.Join(image.Lacks, "; "))
 	}
-	n, err := r.Netboot(v)
+	n, err := r.Netboot(v, nil)
 	if err != nil {
 		return inventory.Netboot{}, fmt.Errorf("fill in the recipe of image %s: %w", image.Name, err)
 	}

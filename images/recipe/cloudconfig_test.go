@@ -16,17 +16,46 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func host() Host {
-	return Host{
-		Name: "rack4-u12", Disk: "nvme-QEMU_NVMe_Ctrl_S1", PowerOff: true,
-		BeforeInstall: "http://10.1.0.5:8067/a/tok/writing", AfterInstall: "http://10.1.0.5:8067/a/tok/written",
-		Booted:  "http://10.1.0.5:8067/a/tok/booted",
-		Handoff: map[string]any{"callhome": map[string]any{"url": "http://10.1.0.5:8067/a/tok/register", "token": "tok"}},
+// values are those of a host that is about to be installed.
+func values() Values {
+	const base = "http://10.1.0.5:8067/a/tok"
+	return Values{
+		Site:    Site{Name: "plant7", TimeZone: "Europe/Berlin", Values: map[string]string{"mirror": "deb.example.org", "ntp": "10.1.0.3"}},
+		Order:   Order{Name: "rack4"},
+		Host:    Identity{ID: "h-7q2mk4xw", Name: "rack4-u12", Serial: "S1", UUID: "4c4c4544-0035-3210-804d-b7c04f4e3233", MACs: []string{"52:54:00:00:00:12"}},
+		Attempt: "a-9",
+		Disk:    Target{ByID: "nvme-QEMU_NVMe_Ctrl_S1", Serial: "S1", Model: "QEMU NVMe Ctrl", Bytes: 100 << 30},
+		NICs:    []NIC{{Name: "ens1", MAC: "52:54:00:00:00:12", Driver: "virtio_net", Booted: true}, {Name: "ens2", MAC: "52:54:00:00:00:13", Driver: "e1000e"}},
+		Secrets: map[string]string{"hash": "$6$salt$HASH", "token": "t0ken"},
+		After:   "poweroff",
+		URL: URLs{Config: base + "/config", Seed: base + "/seed", Early: base + "/step/early", Writing: base + "/writing",
+			Written: base + "/written", Booted: base + "/booted", PhoneHome: base + "/phone", Register: base + "/register"},
+		Handoff: map[string]any{"callhome": map[string]any{"url": base + "/register", "token": "tok"}},
 	}
 }
 
+// family is one that muster brings.
+func family(t *testing.T, name string) Recipe {
+	t.Helper()
+	r, ok := Builtin().Find(name)
+	if !ok {
+		t.Fatalf("muster brings no family %s", name)
+	}
+	return r
+}
+
+// userData is what Kairos reads.
+func userData(v Values, s Source) ([]byte, error) {
+	r, _ := Builtin().Find("kairos")
+	out, err := r.Render(v, s)
+	if err != nil {
+		return nil, err
+	}
+	return out.Documents[0].Content, nil
+}
+
 func TestUserDataSaysEverythingTheInstallerNeeds(t *testing.T) {
-	got, err := UserData(host())
+	got, err := userData(values(), Source{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -78,15 +107,15 @@ func TestUserDataSaysEverythingTheInstallerNeeds(t *testing.T) {
 }
 
 func TestUserDataMergesTheOrdersConfigUnderOurs(t *testing.T) {
-	h := host()
-	h.PowerOff, h.BeforeInstall, h.AfterInstall, h.Booted = false, "", "http://h/done", ""
-	h.Config = map[string]any{
+	v := values()
+	v.After, v.URL = "reboot", URLs{Written: "http://h/done"}
+	config := map[string]any{
 		"stylus":   map[string]any{"site": map[string]any{"tags": map[string]any{"site": "plant7"}}, "debug": true},
 		"install":  map[string]any{"grub_options": map[string]any{"extra_cmdline": "fips=1"}},
 		"callhome": map[string]any{"url": "http://elsewhere", "note": "kept"},
 		"stages":   map[string]any{"after-install": []any{map[string]any{"commands": []any{"sync"}}}, "boot": nil},
 	}
-	data, err := UserData(h)
+	data, err := userData(v, Source{Config: config})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +137,7 @@ func TestUserDataMergesTheOrdersConfigUnderOurs(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(h.Config["stages"].(map[string]any)["after-install"].([]any)) != 1 {
+	if len(config["stages"].(map[string]any)["after-install"].([]any)) != 1 {
 		t.Error("the order's config was changed")
 	}
 }
@@ -120,17 +149,16 @@ func TestUserDataKeepsEveryText(t *testing.T) {
 	texts := []any{"on", "no", "yes", "y", "null", "~", "1e3", "0x1f", "0o17", "012", "1:20", "2026-01-01", "- a", "#x", "a: b",
 		"'", `"`, "a\nb\n", "@x", "%x", "`x", "true ", "=", "<<", " lead", "tab\t", "é", "😀", "!x", "&a", "*a", "{a}", "[a]", "? x",
 		"|", ">", "1_000", "", "a #b", `C:\x`, "\a", "\u2028", "$6$HASH", "<&>"}
-	h := host()
-	h.Config = map[string]any{"texts": texts}
+	v, config := values(), map[string]any{"texts": texts}
 	for _, text := range texts {
-		h.Config["key "+text.(string)] = text
+		config["key "+text.(string)] = text
 	}
-	data, err := UserData(h)
+	data, err := userData(v, Source{Config: config})
 	if err != nil {
 		t.Fatal(err)
 	}
 	check := func(reader string, got map[string]any) {
-		for key, want := range h.Config {
+		for key, want := range config {
 			if diff := cmp.Diff(want, got[key]); diff != "" {
 				t.Errorf("%s changed %q (-want +got):\n%s", reader, key, diff)
 			}
@@ -170,7 +198,17 @@ func TestCallsOutlastARestartOfTheServer(t *testing.T) {
 	if err := port.Close(); err != nil {
 		t.Fatal(err)
 	}
-	step := host().ours()["stages"].(map[string]any)["after-install"].([]any)[0].(map[string]any)["commands"].([]any)[0].(string)
+	data, err := userData(values(), Source{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Stages map[string][]struct{ Commands []string }
+	}
+	if err := yaml.Unmarshal(data, &doc); err != nil {
+		t.Fatal(err)
+	}
+	step := doc.Stages["after-install"][0].Commands[0]
 	step = strings.NewReplacer("10.1.0.5:8067", address, "--retry-delay 5", "--retry-delay 1", "-fsS", "-fsSv").Replace(step)
 	cmd := exec.CommandContext(t.Context(), "sh", "-c", step)
 	said, err := cmd.StderrPipe()
@@ -207,11 +245,11 @@ func TestCallsOutlastARestartOfTheServer(t *testing.T) {
 }
 
 func TestUserDataKeepsWholeNumbersThatWentThroughJSON(t *testing.T) {
-	h := host()
-	if err := json.Unmarshal([]byte(`{"stylus": {"localUI": {"port": 5080}}}`), &h.Config); err != nil {
+	v, config := values(), map[string]any{}
+	if err := json.Unmarshal([]byte(`{"stylus": {"localUI": {"port": 5080}}}`), &config); err != nil {
 		t.Fatal(err)
 	}
-	data, err := UserData(h)
+	data, err := userData(v, Source{Config: config})
 	if err != nil || !strings.Contains(string(data), `"port": 5080`+"\n") {
 		t.Errorf("port was rendered otherwise, error %v:\n%s", err, data)
 	}
@@ -220,29 +258,34 @@ func TestUserDataKeepsWholeNumbersThatWentThroughJSON(t *testing.T) {
 func TestUserDataRefusesWhatCouldBreakOut(t *testing.T) {
 	tests := []struct {
 		name   string
-		change func(*Host)
+		change func(*Values, *Source)
 		want   string
 	}{
-		{"host name", func(h *Host) { h.Name = "a;reboot" }, `host name: "a;reboot" may not hold ";"`},
-		{"no host name", func(h *Host) { h.Name = "" }, "host name: the value is empty"},
-		{"no disk", func(h *Host) { h.Disk = "" }, "disk: the value is empty"},
-		{"a path as disk", func(h *Host) { h.Disk = "../sda" }, `disk: "../sda" may not hold "/"`},
-		{"a command in a URL", func(h *Host) { h.Booted = "http://x/$(reboot)" }, `may not hold "$"`},
-		{"no URL", func(h *Host) { h.AfterInstall = "file:///x" }, "is not an http URL"},
-		{"config sets the disk", func(h *Host) { h.Config = map[string]any{"install": map[string]any{"device": "auto"}} },
+		{"host name", func(v *Values, _ *Source) { v.Host.Name = "a;reboot" }, `host name: "a;reboot" may not hold ";"`},
+		{"no host name", func(v *Values, _ *Source) { v.Host.Name = "" }, "host name: the value is empty"},
+		{"no disk", func(v *Values, _ *Source) { v.Disk.ByID = "" }, "disk: the value is empty"},
+		{"a path as disk", func(v *Values, _ *Source) { v.Disk.ByID = "../sda" }, `disk: "../sda" may not hold "/"`},
+		{"two disks", func(v *Values, _ *Source) { v.Disk.Path = "/dev/sda" }, `disk: "/dev/sda" is not nvme-QEMU_NVMe_Ctrl_S1`},
+		{"a command in a URL", func(v *Values, _ *Source) { v.URL.Booted = "http://x/$(reboot)" }, `may not hold "$"`},
+		{"no URL", func(v *Values, _ *Source) { v.URL.Written = "file:///x" }, "is not an http URL"},
+		{"an end of another kind", func(v *Values, _ *Source) { v.After = "halt" }, `after: "halt" is not one of`},
+		{"an address that is a name", func(v *Values, _ *Source) { v.Network.Address = "host" }, `"host" is no IP address`},
+		{"config sets the disk", func(_ *Values, s *Source) { s.Config = map[string]any{"install": map[string]any{"device": "auto"}} },
 			"config: muster decides install.device for each host"},
-		{"config sets the host name", func(h *Host) { h.Config = map[string]any{"hostname": "x"} }, "config: hostname comes from the manifest"},
-		{"config has install as a word", func(h *Host) { h.Config = map[string]any{"install": "now"} }, "config: install must be a map"},
-		{"config has a stage as a map", func(h *Host) {
-			h.Config = map[string]any{"stages": map[string]any{"network": map[string]any{"commands": []any{}}}}
+		{"a template sets the disk", func(_ *Values, s *Source) { s.Template = "#cloud-config\ninstall: {device: auto}" },
+			"template: muster decides install.device for each host"},
+		{"config sets the host name", func(_ *Values, s *Source) { s.Config = map[string]any{"hostname": "x"} }, "config: hostname comes from the manifest"},
+		{"config has install as a word", func(_ *Values, s *Source) { s.Config = map[string]any{"install": "now"} }, "config: install must be a map"},
+		{"config has a stage as a map", func(_ *Values, s *Source) {
+			s.Config = map[string]any{"stages": map[string]any{"network": map[string]any{"commands": []any{}}}}
 		}, "config: stages.network must be a list"},
-		{"config is huge", func(h *Host) { h.Config = map[string]any{"x": strings.Repeat("x", maxUserData)} }, "installers read at most"},
+		{"config is huge", func(_ *Values, s *Source) { s.Config = map[string]any{"x": strings.Repeat("x", maxUserData)} }, "installers read at most"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			h := host()
-			tt.change(&h)
-			if data, err := UserData(h); err == nil || !strings.Contains(err.Error(), tt.want) {
+			v, s := values(), Source{}
+			tt.change(&v, &s)
+			if data, err := userData(v, s); err == nil || !strings.Contains(err.Error(), tt.want) {
 				t.Errorf("got %d bytes, %v, want an error with %q", len(data), err, tt.want)
 			}
 		})

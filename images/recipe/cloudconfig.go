@@ -1,0 +1,65 @@
+package recipe
+
+import "fmt"
+
+// yamlType is the media type of user-data.
+const yamlType = "text/cloud-config"
+
+// Inert is user-data that changes nothing. It is served when a host may no
+// longer have its own: no answer at all would make it wait and ask again.
+func Inert() []byte { return []byte(header + "{}\n") }
+
+// cloudConfig writes the user-data of a Kairos or Palette installer, which
+// stays in the installed system.
+func (w writer) cloudConfig() (Rendered, error) {
+	doc, err := w.document("#cloud-config", "#kairos-config", "#node-config")
+	if err != nil {
+		return Rendered{}, err
+	}
+	ours, err := w.ours("cloud-config.yaml")
+	if err != nil {
+		return Rendered{}, err
+	}
+	for _, layer := range []map[string]any{w.values.Handoff, ours} {
+		if err := merge(doc, layer, ""); err != nil {
+			return Rendered{}, fmt.Errorf("config: %w", err)
+		}
+	}
+	content, err := encode(header, doc)
+	if err != nil {
+		return Rendered{}, err
+	}
+	out := Rendered{Documents: []Document{{MainDocument, yamlType, content}}}
+	out.Medium, err = w.medium(content)
+	return out, err
+}
+
+// medium is what makes an ISO the host's own: its configuration as a file, and
+// the arguments that name it.
+func (w writer) medium(content []byte) ([]Change, error) {
+	var changes []Change
+	if w.recipe.Media.File != "" {
+		changes = append(changes, Change{Path: w.recipe.Media.File, Content: content})
+	}
+	args, err := w.mediaArgs()
+	if err != nil {
+		return nil, err
+	}
+	if len(args) > 0 {
+		changes = append(changes, Change{Args: args})
+	}
+	return changes, nil
+}
+
+// mediaArgs are the recipe's arguments of a medium, filled in.
+func (w writer) mediaArgs() ([]string, error) {
+	var args []string
+	for _, template := range w.recipe.Media.Cmdline {
+		arg, err := w.recipe.fill(template, BootURLs{Config: w.values.URL.Config, Seed: w.values.URL.Seed, Host: w.values.Host.ID, Disk: w.values.Disk.ByID})
+		if err != nil {
+			return nil, fmt.Errorf("kernel argument %s: %w", template, err)
+		}
+		args = append(args, arg)
+	}
+	return args, nil
+}
