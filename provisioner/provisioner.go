@@ -65,6 +65,7 @@ type Row struct {
 	UUID   string   `json:"uuid,omitempty"`
 	MACs   []string `json:"macs,omitempty"`
 	Name   string   `json:"name,omitempty"`
+	Static Static   `json:"static,omitzero"`
 }
 
 // Requests are a person's wishes that cause one move each.
@@ -91,6 +92,9 @@ type Facts struct {
 	Steps        []Step        `json:"steps,omitempty"`        // progress route; of the current and last attempt
 	Progress     []Progress    `json:"progress,omitempty"`     // counter of bytes; of the present attempt, a stage each
 	Prepared     *Prepared     `json:"prepared,omitempty"`     // engine duty: what the install attempt gives its host
+	BMC          *BMC          `json:"bmc,omitempty"`          // engine duty: the BMC itself
+	Survey       *Report       `json:"survey,omitempty"`       // engine duty: the BMC's account of the hardware
+	Errands      []Errand      `json:"errands,omitempty"`      // engine duty: what the BMC was sent to do for the present attempt
 	Writes       []Write       `json:"writes,omitempty"`       // engine duty: destructive acts begun, never forgotten
 	Booted       *CallHome     `json:"booted,omitempty"`       // call-home route: the installed system's boot
 	Registration *Registration `json:"registration,omitempty"` // registration route: the agent

@@ -1,0 +1,78 @@
+package provisioner
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// Controller is how a host's BMC is entered, as people said it.
+type Controller struct {
+	Address     string `json:"address"` // IP address or name, with a port if it is not the usual one
+	MAC         string `json:"mac,omitempty"`
+	User        string `json:"user,omitempty"`
+	Password    []byte `json:"password,omitempty"`    // sealed; its context is that of [Controller.Context]
+	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of its certificate; empty: the first seen is pinned
+	System      string `json:"system,omitempty"`      // where one BMC has several
+	Driver      string `json:"driver,omitempty"`      // redfish or ipmi; empty: redfish
+}
+
+// Context is what the password is sealed for: it opens at no other BMC.
+func (c Controller) Context() string { return "bmc " + c.Address + " " + c.User }
+
+// Static is a host's own address, for hosts that no DHCP server serves.
+type Static struct {
+	MAC     string   `json:"mac,omitempty"`     // of the port; empty: the one with a link
+	Address string   `json:"address,omitempty"` // with its prefix length; empty: by DHCP
+	Gateway string   `json:"gateway,omitempty"`
+	DNS     []string `json:"dns,omitempty"`
+	VLAN    int      `json:"vlan,omitempty"` // 0: untagged
+}
+
+// BMC is what was last seen of a host's BMC.
+type BMC struct {
+	At          time.Time `json:"at"`
+	Driver      string    `json:"driver"`
+	Vendor      string    `json:"vendor,omitempty"`
+	Model       string    `json:"model,omitempty"`
+	Firmware    string    `json:"firmware,omitempty"`
+	Quirks      string    `json:"quirks,omitempty"` // the row that applies
+	Fingerprint string    `json:"fingerprint,omitempty"`
+	Power       string    `json:"power,omitempty"` // On, Off, or what the BMC says
+	Abilities   Abilities `json:"abilities"`
+	Cannot      []string  `json:"cannot,omitempty"` // what this driver cannot do here, in sentences
+	// Working is the driver's own note of what this BMC took before.
+	Working json.RawMessage `json:"working,omitempty"`
+}
+
+// Abilities are the ways by which a BMC can start its host.
+type Abilities struct {
+	Media   bool `json:"media"`
+	HTTP    bool `json:"http"`
+	Network bool `json:"network"`
+}
+
+// Errand is something that the BMC does for one attempt. It is written down
+// before it is begun, and again when it read back or failed.
+type Errand struct {
+	Attempt AttemptID  `json:"attempt"`
+	Do      ErrandKind `json:"do"`
+	Began   time.Time  `json:"began"`
+	Done    time.Time  `json:"done,omitzero"`
+	Tries   int        `json:"tries,omitempty"`   // begun so often
+	Doing   string     `json:"doing,omitempty"`   // what is waited for
+	Problem string     `json:"problem,omitempty"` // why the last try failed
+	Final   bool       `json:"final,omitempty"`   // a person must act before it is tried again
+}
+
+// ErrandKind is what a BMC is sent to do.
+type ErrandKind string
+
+// The errands.
+const (
+	ErrandSurvey  ErrandKind = "survey"       // read who it is, what it can, and the hardware
+	ErrandNetwork ErrandKind = "boot-network" // off, override once, on
+	ErrandMedium  ErrandKind = "boot-medium"  // off, the attempt's ISO in, override once, on
+	ErrandDisk    ErrandKind = "boot-disk"    // our medium out, no override, on
+	ErrandClear   ErrandKind = "clear"        // our medium out, no override; the power is left
+	ErrandOff     ErrandKind = "power-off"    // and our medium out
+)
