@@ -14,10 +14,10 @@ import (
 	"github.com/muster-boot/muster/provisioner/lab/site"
 )
 
-// bench takes one BIOS and one UEFI host, one after the other, from power-on to
+// benchHosts takes one BIOS and one UEFI host, one after the other, from power-on to
 // registered and prints where the time went. Figures of other machines differ;
 // the share that muster adds is what is held against the goal, and fails it.
-func bench(ctx context.Context, out io.Writer) error {
+func benchHosts(ctx context.Context, out io.Writer) error {
 	programs, err := site.Built("build")
 	if err != nil {
 		return err

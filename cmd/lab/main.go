@@ -11,16 +11,18 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 )
 
 // errUsage is wrong use, said after the usage was printed.
 var errUsage = errors.New("say what to do")
 
-const usage = `usage: lab demo | bench | report
+const usage = `usage: lab demo | bench [hosts | images] | report
   demo    four virtual machines from power-on to their verdict; build/demo/result.json
           DEMO_KEEP=1 leaves the site up and prints where it is
-  bench   time per stage of an installation, and the share that muster adds
+  bench   time per stage of an installation, and the share that muster adds;
+          serving and importing images, against nginx and sha256sum
   report  reads go test -json from standard input and prints what it came to
 `
 
@@ -35,21 +37,24 @@ func main() {
 }
 
 func run(ctx context.Context, args []string) error {
-	verb := ""
-	if len(args) == 1 {
-		verb = args[0]
-	}
-	switch verb {
+	switch strings.Join(args, " ") {
 	case "demo":
 		return demo(ctx, os.Stdout)
 	case "bench":
-		return bench(ctx, os.Stdout)
+		return errors.Join(benchHosts(ctx, os.Stdout), benchImages(ctx, os.Stdout))
+	case "bench hosts":
+		return benchHosts(ctx, os.Stdout)
+	case "bench images":
+		return benchImages(ctx, os.Stdout)
 	case "report":
 		good, err := report(os.Stdin, os.Stdout, os.Geteuid() == 0)
 		if err == nil && !good {
 			return errors.New("the test run is not good; see above")
 		}
 		return err
+	}
+	if len(args) == 2 && args[0] == serveVerb { // for bench's own use
+		return serveMedia(ctx, args[1], os.Stdout)
 	}
 	fmt.Fprint(os.Stderr, usage)
 	return errUsage
