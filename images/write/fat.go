@@ -68,7 +68,7 @@ func newSeed(files []File, sector int) (*seed, error) {
 func checkName(name string) error {
 	for _, r := range name {
 		if (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '-' && r != '_' && r != '.' {
-			return fmt.Errorf("the seed has a file %q; names are of a-z, 0-9, and -_.", name)
+			return fmt.Errorf("the seed has a file %q; names are made of a-z, 0-9, dot, dash and underscore", name)
 		}
 	}
 	if name == "" || len(name) > maxName || name[0] == '.' || name[len(name)-1] == '.' {
@@ -81,26 +81,26 @@ func checkName(name string) error {
 // in use; what lies behind is free and may hold anything.
 func (s *seed) at(off int64) patch {
 	table := s.tableSize()
-	data := s.sector + 2*table + fatRoot*fatEntry // the place of cluster 2
-	b := make([]byte, data)
+	b := make([]byte, s.sector+2*table+fatRoot*fatEntry) // up to cluster 2
 	s.boot(b, off)
-	fat, dir := b[s.sector:][:table], b[s.sector+2*table:data]
+	fat, dir := b[s.sector:][:table], b[s.sector+2*table:]
 	binary.LittleEndian.PutUint16(fat, 0xfff8)     // page 18: the medium, and bits that are set
 	binary.LittleEndian.PutUint16(fat[2:], 0xffff) // cleanly unmounted, no errors
 	copy(dir, "CIDATA     ")
 	dir[11] = fatVolume
 	binary.LittleEndian.PutUint16(dir[24:], fatDate)
+	var data []byte
 	used, next := fatEntry, 2
 	for i, f := range s.files {
 		n := (len(f.Content) + fatCluster - 1) / fatCluster
 		chain(fat, next, n)
 		used += enter(dir[used:], f, i, next)
-		b = append(b, f.Content...)
-		b = append(b, make([]byte, n*fatCluster-len(f.Content))...)
+		data = append(data, f.Content...)
+		data = append(data, make([]byte, n*fatCluster-len(f.Content))...)
 		next += n
 	}
-	copy(b[s.sector+table:][:table], b[s.sector:][:table]) // append may have moved b
-	return patch{what: "seed", off: off, data: b}
+	copy(b[s.sector+table:], fat)
+	return patch{what: "seed", off: off, data: append(b, data...)}
 }
 
 // tableSize is the bytes of one allocation table, in whole sectors.
