@@ -1,8 +1,10 @@
 package engine
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
@@ -54,6 +56,7 @@ type program struct {
 	seen    bool                  // its firmware asked for an address
 	attempt provisioner.AttemptID // once told to install
 	calls   []func(provisioner.AttemptID) error
+	read    []string // the configurations that it was given
 }
 
 func newProgram(t *testing.T, s *site, w *wire) *program {
@@ -63,16 +66,46 @@ func newProgram(t *testing.T, s *site, w *wire) *program {
 		return func(a provisioner.AttemptID) error { return p.s.Step(ctx, a, stage, "") }
 	}
 	p.calls = []func(provisioner.AttemptID) error{
-		func(a provisioner.AttemptID) error { _, err := p.s.Document(ctx, a, "config"); return err },
+		p.config,
 		step(provisioner.StageWriting),
 		step(provisioner.StageWritten),
+		p.config,
 		func(a provisioner.AttemptID) error { return p.s.Booted(ctx, a, "192.0.2.50") },
 		func(a provisioner.AttemptID) error {
 			_, err := p.s.Register(ctx, a, "192.0.2.50", map[string]string{"agent": "agent/1"})
 			return err
 		},
 	}
+	if s.installer.way == provisioner.WayWrite {
+		p.calls = slices.Replace(p.calls, 1, 3, p.writes(ctx)...)
+	}
 	return p
+}
+
+func (p *program) config(a provisioner.AttemptID) error {
+	d, err := p.s.Document(context.Background(), a, "config")
+	if err == nil {
+		p.read = append(p.read, string(d.Content))
+	}
+	return err
+}
+
+// writes is what a scout tells that writes the disk.
+func (p *program) writes(ctx context.Context) []func(provisioner.AttemptID) error {
+	const size = 1000
+	var calls []func(provisioner.AttemptID) error
+	for _, s := range []inventory.Step{
+		{Stage: provisioner.StageWriting},
+		{Stage: provisioner.StageWrite, Total: size}, {Stage: provisioner.StageWrite, Bytes: 700, Total: size},
+		{Stage: provisioner.StageWrite, Bytes: size, Total: size}, {Stage: provisioner.StageVerify, Bytes: size, Total: size},
+		{Stage: provisioner.StageWritten},
+	} {
+		calls = append(calls, func(a provisioner.AttemptID) error {
+			s.Attempt = string(a)
+			return p.s.Progress(ctx, p.id, s)
+		})
+	}
+	return calls
 }
 
 // turn is one thing that the host does: the scout asks and acts until it is
@@ -103,14 +136,14 @@ func (p *program) scout(t *testing.T) {
 		p.w.send(func() error {
 			return p.s.Report(t.Context(), p.id, provisioner.AttemptID(ins.Attempt), report("SN-1", mac1))
 		})
-	case inventory.Install:
+	case inventory.Install, inventory.WriteDisk:
 		p.attempt = provisioner.AttemptID(ins.Attempt)
-	case inventory.Wait, inventory.Reboot, inventory.PowerOff, inventory.WriteDisk:
+	case inventory.Wait, inventory.Reboot, inventory.PowerOff:
 	}
 }
 
 // history runs a host over a bad network until its agent has its receipt.
-func history(t *testing.T, s *site, seed uint64) {
+func history(t *testing.T, s *site, seed uint64) *program {
 	w := &wire{rand: rand.New(rand.NewPCG(seed, 7))}
 	p := newProgram(t, s, w)
 	seen := false
@@ -128,7 +161,7 @@ func history(t *testing.T, s *site, seed uint64) {
 			w.late()
 		}
 		if p.turn(t) {
-			return
+			return p
 		}
 		if turns > 500 {
 			t.Fatalf("seed %d: the host never got its receipt; it is %s", seed, s.host(t, hostID).Status.Phase)
@@ -140,12 +173,12 @@ func TestHistoriesWithFactsLostDoubledAndReorderedConverge(t *testing.T) {
 	for seed := range uint64(12) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			s := open(t, bolt(t), newClock())
-			s.list(t, hostID, provisioner.Row{Serial: "SN-1", MACs: []string{mac1}})
-			history(t, s, seed)
-			h := s.host(t, hostID)
-			if h.Status.Phase != provisioner.Registered || h.Status.Tries != 0 {
-				t.Errorf("ends %s after %d tries: %s", h.Status.Phase, h.Status.Tries, h.Status.Why)
+			if seed%3 == 0 {
+				s.installer.set(provisioner.WayWrite, nil)
 			}
+			s.list(t, hostID, provisioner.Row{Serial: "SN-1", MACs: []string{mac1}})
+			p := history(t, s, seed)
+			checkArrived(t, s, p)
 			moves := map[provisioner.Phase]int{}
 			for _, e := range s.checkJournal(t, hostID) {
 				if e.Kind == provisioner.EntryMove {
@@ -160,5 +193,26 @@ func TestHistoriesWithFactsLostDoubledAndReorderedConverge(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// checkArrived holds that a host is registered at the first try, that all it
+// was given was of one rendering, and that its counts never went back.
+func checkArrived(t *testing.T, s *site, p *program) {
+	t.Helper()
+	h := s.host(t, hostID)
+	if h.Status.Phase != provisioner.Registered || h.Status.Tries != 0 {
+		t.Errorf("ends %s after %d tries: %s", h.Status.Phase, h.Status.Tries, h.Status.Why)
+	}
+	if len(p.read) < 2 || len(slices.Compact(slices.Clone(p.read))) != 1 {
+		t.Errorf("one attempt was given different configurations: %q", p.read)
+	}
+	if _, err := s.Store.Rendering(t.Context(), h.Status.Attempt.ID); err != nil {
+		t.Error(err)
+	}
+	for _, c := range h.Facts.Progress {
+		if c.Bytes != c.Total {
+			t.Errorf("counted %d of %d bytes of stage %s", c.Bytes, c.Total, c.Stage)
+		}
 	}
 }

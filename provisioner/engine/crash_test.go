@@ -45,21 +45,24 @@ func (c *crashing) dead() bool {
 
 // life runs a host's programs against whichever server is up; when one dies,
 // the next is started over what it left.
-func life(t *testing.T, kv store.Engine, crashAt int, after bool) *site {
+func life(t *testing.T, kv store.Engine, way provisioner.Way, crashAt int, after bool) *program {
 	c := newClock()
 	first := open(t, kv, c)
 	first.list(t, hostID, provisioner.Row{Serial: "SN-1", MACs: []string{mac1}})
 	first.stop()
 	dying := &crashing{Engine: kv, after: after, left: crashAt + 1} // one more: its lease
-	p := newProgram(t, open(t, dying, c), nil)
+	s := open(t, dying, c)
+	s.installer.set(way, nil)
+	p := newProgram(t, s, nil)
 	for !drive(t, p) {
 		if !dying.dead() {
 			t.Fatal("the host does not arrive, and nobody was killed")
 		}
 		p.s.stop()
 		p.s = open(t, kv, c)
+		p.s.installer.set(way, nil)
 	}
-	return p.s
+	return p
 }
 
 // drive has the host go on from where it was, each call until it is answered,
@@ -94,9 +97,9 @@ func scoutUntilInstall(t *testing.T, p *program) error {
 		switch ins.Do {
 		case inventory.Look, inventory.Verify:
 			err = p.s.Report(t.Context(), hostID, provisioner.AttemptID(ins.Attempt), report("SN-1", mac1))
-		case inventory.Install:
+		case inventory.Install, inventory.WriteDisk:
 			p.attempt = provisioner.AttemptID(ins.Attempt)
-		case inventory.Wait, inventory.Reboot, inventory.PowerOff, inventory.WriteDisk:
+		case inventory.Wait, inventory.Reboot, inventory.PowerOff:
 			t.Fatalf("told %s: %s", ins.Do, ins.Say)
 		}
 		if err != nil {
@@ -107,17 +110,21 @@ func scoutUntilInstall(t *testing.T, p *program) error {
 }
 
 func TestAServerKilledAtAnyCommitEndsTheSame(t *testing.T) {
-	const commits = 16 // more than a healthy history has
-	for n := 1; n <= commits; n++ {
-		for _, after := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%d-durable-%t", n, after), func(t *testing.T) {
-				s := life(t, bolt(t), n, after)
-				h := s.host(t, hostID)
-				if h.Status.Phase != provisioner.Registered || h.Status.Tries != 0 {
-					t.Errorf("ends %s after %d tries: %s", h.Status.Phase, h.Status.Tries, h.Status.Why)
-				}
-				s.checkJournal(t, hostID)
-			})
+	for way, commits := range map[provisioner.Way]int{ // more than a healthy history has
+		provisioner.WayNetboot: 18,
+		provisioner.WayWrite:   24,
+	} {
+		for n := 1; n <= commits; n++ {
+			for _, after := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s-%d-durable-%t", way, n, after), func(t *testing.T) {
+					p := life(t, bolt(t), way, n, after)
+					checkArrived(t, p.s, p)
+					if _, unhurt := p.s.kv.(*crashing); n == commits && !unhurt {
+						t.Errorf("a healthy history has %d commits or more: kill it later, too", n)
+					}
+					p.s.checkJournal(t, hostID)
+				})
+			}
 		}
 	}
 }

@@ -52,19 +52,18 @@ func (e *Engine) fill(ctx context.Context, h provisioner.Host, ins inventory.Ins
 	}
 	if ins.Do == inventory.WriteDisk {
 		w, err := e.Installer.Write(ctx, h, r)
+		if err != nil {
+			return inventory.Instruction{}, fmt.Errorf("name the disk image of %s: %w", h.ID, err)
+		}
 		ins.Write = &w
-		return ins, wrap("prepare the disk image of "+string(h.ID), err)
+		return ins, nil
 	}
 	n, err := e.Installer.Netboot(ctx, h, r)
-	ins.Netboot = &n
-	return ins, wrap("prepare the installer of "+string(h.ID), err)
-}
-
-func wrap(op string, err error) error {
 	if err != nil {
-		return fmt.Errorf("%s: %w", op, err)
+		return inventory.Instruction{}, fmt.Errorf("name the installer of %s: %w", h.ID, err)
 	}
-	return nil
+	ins.Netboot = &n
+	return ins, nil
 }
 
 func (e *Engine) noteScout(ctx context.Context, id provisioner.HostID, version, remote string) error {
@@ -94,7 +93,7 @@ func (e *Engine) outdated(h provisioner.Host, version, newer string) bool {
 
 func (e *Engine) replaceScout(ctx context.Context, h provisioner.Host, version, newer string) (inventory.Instruction, error) {
 	say := fmt.Sprintf("This scout is version %s, the discovery ramdisk has %s: rebooting into that one.", version, newer)
-	if err := e.addStep(ctx, h.ID, provisioner.Step{Attempt: h.Status.Attempt.ID, Stage: stageOutdated, Detail: say}, "engine"); err != nil {
+	if _, err := e.addStep(ctx, h.ID, provisioner.Step{Attempt: h.Status.Attempt.ID, Stage: stageOutdated, Detail: say}, "engine"); err != nil {
 		return inventory.Instruction{}, err
 	}
 	return inventory.Instruction{Do: inventory.Reboot, Attempt: string(h.Status.Attempt.ID), Say: say}, nil
@@ -127,16 +126,18 @@ func reportLine(r inventory.Report) string {
 // Progress takes one line of progress from a scout, and what it counted.
 func (e *Engine) Progress(ctx context.Context, id provisioner.HostID, s inventory.Step) error {
 	attempt := provisioner.AttemptID(s.Attempt)
-	if err := e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: s.Stage, Detail: s.Detail}, "scout"); err != nil {
-		return err
-	}
-	if s.Stage == provisioner.StageWriting { // said before the first byte: what follows begins anew
+	h, err := e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: s.Stage, Detail: s.Detail}, "scout")
+	switch {
+	case err != nil, lifecycle.Reached(h, provisioner.StageWritten):
+		return err // what comes after the end is late
+	case s.Stage == provisioner.StageWriting: // said before the first byte: what follows begins anew
 		return e.recount(ctx, attempt, provisioner.StageWrite, provisioner.StageVerify)
+	case s.Bytes > 0 || s.Total > 0:
+		return e.counted(ctx, provisioner.Progress{Attempt: attempt, Stage: s.Stage, Bytes: s.Bytes, Total: s.Total}, "scout", false)
+	case s.Stage == provisioner.StageWriteFailed:
+		_, err = e.settle(ctx, id)
 	}
-	if s.Bytes == 0 && s.Total == 0 {
-		return nil
-	}
-	return e.counted(ctx, attempt, provisioner.Progress{Stage: s.Stage, Bytes: s.Bytes, Total: s.Total}, "scout")
+	return err
 }
 
 // Step takes a stage that an installer reached. The stage "writing" is asked
@@ -147,7 +148,7 @@ func (e *Engine) Step(ctx context.Context, attempt provisioner.AttemptID, stage,
 	if err != nil {
 		return err
 	}
-	if err := e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: stage, Detail: detail}, "installer"); err != nil {
+	if _, err := e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: stage, Detail: detail}, "installer"); err != nil {
 		return err
 	}
 	_, err = e.settle(ctx, id)
@@ -160,12 +161,13 @@ func (e *Engine) Fetched(ctx context.Context, attempt provisioner.AttemptID, sta
 	if err != nil {
 		return err
 	}
-	return e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: stage}, "boot plane")
+	_, err = e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: stage}, "boot plane")
+	return err
 }
 
 // addStep records a stage once per attempt; said again it changes nothing.
-func (e *Engine) addStep(ctx context.Context, id provisioner.HostID, s provisioner.Step, by string) error {
-	_, err := e.observe(ctx, id, by, func(h *provisioner.Host) (string, error) {
+func (e *Engine) addStep(ctx context.Context, id provisioner.HostID, s provisioner.Step, by string) (provisioner.Host, error) {
+	return e.observe(ctx, id, by, func(h *provisioner.Host) (string, error) {
 		s.At = e.at(*h)
 		if err := mayStep(*h, s); err != nil || lifecycle.Reached(*h, s.Stage) {
 			return "", err
@@ -176,7 +178,6 @@ func (e *Engine) addStep(ctx context.Context, id provisioner.HostID, s provision
 		h.Facts.Steps = append(stepsOf(h.Facts.Steps, s.Attempt), s)
 		return stepLine(s), nil
 	})
-	return err
 }
 
 func mayStep(h provisioner.Host, s provisioner.Step) error {

@@ -5,65 +5,47 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/lifecycle"
 )
 
-// Bounds of counting.
-const (
-	countEvery = 5 * time.Second // between two writes of one host's counts
-	maxMeters  = 4096            // attempts counted at once; the count of one pushed out goes on from its fact
-	maxCounted = 16              // stages of one attempt
-)
-
-// meter has the counts of one attempt that is at work, newer than the store's.
-type meter struct {
-	host    provisioner.HostID
-	attempt provisioner.AttemptID
-	by      string
-
-	mu      sync.Mutex
-	stages  []provisioner.Progress // never changed in place: facts share it
-	version int                    // of stages
-	saved   int                    // the version that the store has
-	wrote   time.Time              // when it was last written, or began to be
-	ended   []string               // stages whose first end was written at once
-}
+// maxMeters bounds the attempts counted at once; the count of one that is pushed
+// out goes on from its fact.
+const maxMeters = 4096
 
 // Counted notes that so many bytes of a stage of the attempt are done, of total
 // where that is above 0. It may be called for every chunk: counts are kept in
 // memory and written down every few seconds, and when a stage is complete. A
 // count of 0 begins the stage anew; any other that is below the last is late
-// and changes nothing.
+// and changes nothing. After a Gone fault there is nothing more to count.
 func (e *Engine) Counted(ctx context.Context, attempt provisioner.AttemptID, stage string, bytes, total int64) error {
-	return e.counted(ctx, attempt, provisioner.Progress{Stage: stage, Bytes: bytes, Total: total}, "boot plane")
+	return e.counted(ctx, provisioner.Progress{Attempt: attempt, Stage: stage, Bytes: bytes, Total: total}, "boot plane", bytes == 0)
 }
 
-func (e *Engine) counted(ctx context.Context, attempt provisioner.AttemptID, p provisioner.Progress, by string) error {
+func (e *Engine) counted(ctx context.Context, p provisioner.Progress, by string, anew bool) error {
 	if p.Stage == "" || p.Bytes < 0 || p.Total < 0 {
 		return &provisioner.Fault{Kind: provisioner.Invalid, Err: fmt.Errorf("%d of %d bytes of stage %q cannot be", p.Bytes, p.Total, p.Stage)}
 	}
-	m, err := e.meterOf(ctx, attempt, by)
+	m, err := e.meterOf(ctx, p.Attempt)
 	if err != nil {
 		return err
 	}
-	p.Attempt, p.At = attempt, e.Now()
-	first, now := m.count(p)
+	p.At = e.Now()
+	first, now := m.count(p, by, anew)
 	if now {
 		return e.save(ctx, m)
 	}
 	if first {
-		e.queue.add(m.host, m.due())
+		e.queue.add(m.host, m.due(p.At))
 	}
 	return nil
 }
 
-// recount begins stages anew that were counted before.
+// recount begins those stages anew that were counted before.
 func (e *Engine) recount(ctx context.Context, attempt provisioner.AttemptID, stages ...string) error {
-	m, err := e.meterOf(ctx, attempt, "scout")
+	m, err := e.meterOf(ctx, attempt)
 	if err != nil {
 		return err
 	}
@@ -71,7 +53,7 @@ func (e *Engine) recount(ctx context.Context, attempt provisioner.AttemptID, sta
 		if !m.counts(stage) {
 			continue
 		}
-		if err := e.counted(ctx, attempt, provisioner.Progress{Stage: stage}, "scout"); err != nil {
+		if err := e.counted(ctx, provisioner.Progress{Attempt: attempt, Stage: stage}, "scout", true); err != nil {
 			return err
 		}
 	}
@@ -79,7 +61,7 @@ func (e *Engine) recount(ctx context.Context, attempt provisioner.AttemptID, sta
 }
 
 // meterOf is the meter of a present attempt; a new one goes on from its fact.
-func (e *Engine) meterOf(ctx context.Context, attempt provisioner.AttemptID, by string) (*meter, error) {
+func (e *Engine) meterOf(ctx context.Context, attempt provisioner.AttemptID) (*meter, error) {
 	if m, ok := e.meter(attempt); ok {
 		return m, nil
 	}
@@ -99,7 +81,7 @@ func (e *Engine) meterOf(ctx context.Context, attempt provisioner.AttemptID, by 
 	if m, ok := e.meters.get(attempt); ok {
 		return m, nil
 	}
-	m := &meter{host: id, attempt: attempt, by: by, stages: progressOf(h)}
+	m := &meter{host: id, attempt: attempt, stages: progressOf(h)}
 	e.meters.put(attempt, m)
 	return m, nil
 }
@@ -123,86 +105,11 @@ func progressOf(h provisioner.Host) []provisioner.Progress {
 	})
 }
 
-// count takes a newer count. first says that it is the first one that is not
-// saved, now that it should be saved at once; the caller then does.
-func (m *meter) count(p provisioner.Progress) (first, now bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	stages, changed := counted(m.stages, p)
-	if !changed {
-		return false, false
-	}
-	first = m.version == m.saved
-	m.stages, m.version = stages, m.version+1
-	ends := p.Total > 0 && p.Bytes >= p.Total && !slices.Contains(m.ended, p.Stage)
-	if ends {
-		m.ended = append(m.ended, p.Stage)
-	}
-	if now = ends || !p.At.Before(m.wrote.Add(countEvery)); now {
-		m.wrote = p.At
-	}
-	return first, now
-}
-
-func (m *meter) counts(stage string) bool {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return slices.ContainsFunc(m.stages, func(p provisioner.Progress) bool { return p.Stage == stage })
-}
-
-// counted returns stages with p in them, and whether that is news.
-func counted(stages []provisioner.Progress, p provisioner.Progress) ([]provisioner.Progress, bool) {
-	i := slices.IndexFunc(stages, func(s provisioner.Progress) bool { return s.Stage == p.Stage })
-	if i < 0 {
-		p.Began = p.At
-		return append(slices.Clone(stages), p), len(stages) < maxCounted
-	}
-	was := stages[i]
-	switch {
-	case p.Bytes == 0 && was.Bytes > 0:
-		p.Began = p.At
-	case p.Bytes > was.Bytes:
-		p.Began = was.Began
-	default:
-		return stages, false
-	}
-	if p.Total == 0 {
-		p.Total = was.Total
-	}
-	stages = slices.Clone(stages)
-	stages[i] = p
-	return stages, true
-}
-
-// due is when what is counted should be saved; zero where it is.
-func (m *meter) due() time.Time {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.version == m.saved {
-		return time.Time{}
-	}
-	return m.wrote.Add(countEvery)
-}
-
-// begin says at now what is to be saved.
-func (m *meter) begin(now time.Time) ([]provisioner.Progress, int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.wrote = now
-	return m.stages, m.version
-}
-
-func (m *meter) done(version int) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.saved = max(m.saved, version)
-}
-
 // save writes down what m counted. A meter of an attempt that is over is
 // dropped, and what it counted with it.
 func (e *Engine) save(ctx context.Context, m *meter) error {
 	var version int
-	_, err := e.observe(ctx, m.host, m.by, func(h *provisioner.Host) (string, error) {
+	_, err := e.observe(ctx, m.host, m.who(), func(h *provisioner.Host) (string, error) {
 		if err := current(*h, m.attempt); err != nil {
 			return "", err
 		}
@@ -232,7 +139,7 @@ func (e *Engine) saveCounts(ctx context.Context, h provisioner.Host) (time.Time,
 	if !ok {
 		return time.Time{}, nil
 	}
-	due := m.due()
+	due := m.due(e.Now())
 	if due.IsZero() || due.After(e.Now()) {
 		return due, nil
 	}

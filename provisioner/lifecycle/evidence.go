@@ -122,7 +122,7 @@ func LastEvidence(h provisioner.Host) string {
 		note(s.At, "step "+s.Stage)
 	}
 	for _, p := range h.Facts.Progress {
-		note(p.At, fmt.Sprintf("%d bytes of stage %s", p.Bytes, p.Stage))
+		note(p.At, fmt.Sprintf("%.1f MB of stage %s", float64(p.Bytes)/1e6, p.Stage))
 	}
 	if b := h.Facts.Booted; b != nil {
 		note(b.At, "the installed system's call-home")
