@@ -36,7 +36,10 @@ func (w writer) cloudConfig() (Rendered, error) {
 
 // medium is what makes an ISO the host's own: its configuration as a file, and
 // the arguments that name it.
-func (w writer) medium(content []byte) ([]Change, error) {
+func (w writer) medium(content []byte, further ...string) ([]Change, error) {
+	if w.recipe.Form != ISO {
+		return nil, nil
+	}
 	var changes []Change
 	if w.recipe.Media.File != "" {
 		changes = append(changes, Change{Path: w.recipe.Media.File, Content: content})
@@ -45,7 +48,7 @@ func (w writer) medium(content []byte) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(args) > 0 {
+	if args = append(args, further...); len(args) > 0 {
 		changes = append(changes, Change{Args: args})
 	}
 	return changes, nil
@@ -53,9 +56,10 @@ func (w writer) medium(content []byte) ([]Change, error) {
 
 // mediaArgs are the recipe's arguments of a medium, filled in.
 func (w writer) mediaArgs() ([]string, error) {
+	v := w.values
 	var args []string
 	for _, template := range w.recipe.Media.Cmdline {
-		arg, err := w.recipe.fill(template, BootURLs{Config: w.values.URL.Config, Seed: w.values.URL.Seed, Host: w.values.Host.ID, Disk: w.values.Disk.ByID})
+		arg, err := w.recipe.fill(template, BootURLs{Config: v.URL.Config, Seed: v.URL.Seed, Host: v.Host.ID, Disk: v.Disk.ByID, Label: v.Label})
 		if err != nil {
 			return nil, fmt.Errorf("kernel argument %s: %w", template, err)
 		}

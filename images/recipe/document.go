@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -114,7 +115,7 @@ func parseMap(what, text string, headers []string) (map[string]any, error) {
 	if len(headers) > 0 && !slices.Contains(headers, strings.TrimRight(first, " \r")) {
 		return nil, fmt.Errorf("%s: line 1: it must begin with the line %s, or its reader drops it in silence", what, strings.Join(headers, " or "))
 	}
-	if err := noAnchors([]byte(text)); err != nil {
+	if err := noAnchors([]byte(text), false); err != nil {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
@@ -126,13 +127,14 @@ func parseMap(what, text string, headers []string) (map[string]any, error) {
 	return doc, nil
 }
 
-// noAnchors refuses aliases: a few of them make a document of any size.
-func noAnchors(text []byte) error {
+// noAnchors refuses aliases, since a few of them make a document of any size,
+// and more documents than one unless several may be.
+func noAnchors(text []byte, several bool) error {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
 		return fmt.Errorf("filled in, it is no YAML: %w", err)
 	}
-	if len(file.Docs) > 1 {
+	if len(file.Docs) > 1 && !several {
 		return errors.New("it holds more than one YAML document; leave the lines --- out")
 	}
 	var found error
@@ -185,6 +187,16 @@ func fillLeaves(at string, value any, v Values) (any, error) {
 		return execute(at, value, verbatim, v)
 	}
 	return value, nil
+}
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
+
+func anys(texts []string) []any {
+	list := make([]any, len(texts))
+	for n, t := range texts {
+		list[n] = t
+	}
+	return list
 }
 
 // encode writes a document as JSON, which is YAML: written so, no reader takes

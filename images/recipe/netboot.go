@@ -18,6 +18,7 @@ type BootURLs struct {
 	Token  string // the scout's
 	Host   string // the host's id
 	Disk   string // name below /dev/disk/by-id
+	Label  string // volume label of the medium
 }
 
 // Boot is a kernel to start, by absolute URLs. BOOTIF and initrd= are for the
@@ -77,7 +78,7 @@ func (r Recipe) arguments(b BootURLs, further []string) ([]string, error) {
 }
 
 // words are what may stand in braces in an argument.
-var words = [...]string{"files", "rootfs", "iso", "config", "seed", "server", "token", "host", "disk"}
+var words = [...]string{"files", "rootfs", "iso", "config", "seed", "server", "token", "host", "disk", "source"}
 
 // word splits an argument around the one {word} that it may have.
 func word(arg string) (before, name, after string, has bool) {
@@ -133,10 +134,21 @@ func (r Recipe) fill(arg string, v BootURLs) (string, error) {
 		value, err = v.Host, checkLetters(v.Host, letters)
 	case "disk":
 		value, err = v.Disk, checkLetters(v.Disk, diskLetters)
+	case "source":
+		value = source(v.Label)
 	default:
 		err = fmt.Errorf("there is no value {%s}", name)
 	}
 	return before + value + after, err
+}
+
+// source is how dracut's installers name their medium: by its label, which also
+// finds it in memory, or else any CD.
+func source(label string) string {
+	if checkLetters(label, letters) != nil {
+		return "cdrom"
+	}
+	return "hd:LABEL=" + label
 }
 
 // letters may stand in any value: they mean nothing to a kernel command line,

@@ -68,6 +68,7 @@ type Config struct {
 	Netboot string `yaml:"netboot"`
 	Media   string `yaml:"media"`
 	Seed    string `yaml:"seed"`
+	Install string `yaml:"install"` // of Ignition: the command, a template, by which the live system writes the disk
 }
 
 // Left is something that an image may hold and that netboot does not carry.
@@ -116,10 +117,8 @@ const (
 // would wait for a person, or take the first disk.
 func (f Format) written() bool {
 	switch f {
-	case None, CloudConfig, NoCloud:
+	case None, CloudConfig, NoCloud, Autoinstall, Preseed, Kickstart, Ignition, Talos:
 		return true
-	case Autoinstall, Preseed, Kickstart, Ignition, Talos:
-		return false
 	}
 	return false
 }

@@ -152,8 +152,6 @@ func TestNetbootFillsTheRecipeIn(t *testing.T) {
 	}
 }
 
-// TestArgumentsOfEveryFamilyCanBeFilledIn holds also for those whose
-// configuration muster does not write.
 func TestArgumentsOfEveryFamilyCanBeFilledIn(t *testing.T) {
 	want := map[string]string{
 		"ubuntu": "ip=dhcp url=http://10.1.0.5:8067/i/4f2a.iso cloud-config-url=/dev/null autoinstall" +
@@ -173,9 +171,9 @@ func TestArgumentsOfEveryFamilyCanBeFilledIn(t *testing.T) {
 
 func TestNoInstallerIsBootedThatWouldGetNothingToRead(t *testing.T) {
 	for family, want := range map[string]string{
-		"debian-netboot": "muster does not write the configuration of a Debian installer for netboot (preseed)",
-		"debian":         "its initrd installs only from the medium",
-		"disk":           "a disk image (disk) has no kernel that a boot loader could fetch",
+		"kairos-uki": "it is one signed EFI program",
+		"debian":     "its initrd installs only from the medium",
+		"disk":       "a disk image (disk) has no kernel that a boot loader could fetch",
 	} {
 		r, _ := Find(family)
 		if b, err := r.Netboot(bootURLs(), nil); err == nil || !strings.Contains(err.Error(), want) {

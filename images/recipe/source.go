@@ -107,7 +107,16 @@ func (w writer) write() (Rendered, error) {
 		return w.cloudConfig()
 	case NoCloud:
 		return w.noCloud()
-	case Autoinstall, Preseed, Kickstart, Ignition, Talos:
+	case Preseed:
+		return w.preseed()
+	case Kickstart:
+		return w.kickstart()
+	case Autoinstall:
+		return w.autoinstall()
+	case Ignition:
+		return w.ignition()
+	case Talos:
+		return w.talos()
 	}
 	return Rendered{}, fmt.Errorf("muster does not write the configuration of a %s (%s)", w.recipe.About, w.recipe.Config.Format)
 }
@@ -145,6 +154,7 @@ type own struct {
 	Tell    text // puts a POST with curl, asked again for minutes
 	Call    text // the same for half a minute, for a system that boots
 	Refusal text // ends the installation
+	NoDisk  text // the same where the disk is not there
 	Booted  text // the script that calls URLs.Booted
 	Unit    text // the systemd unit that runs it
 	MAC     string
@@ -164,24 +174,33 @@ const (
 // must run, so the shell waits for the end.
 const refusal = "{ echo 'muster does not let this installation write to the disk; powering off'; poweroff -f; sleep 600; }"
 
+// noDisk is what an installer does that does not find its disk.
+const noDisk = "{ echo 'the disk that muster chose is not there; powering off'; poweroff -f; sleep 600; }"
+
 // layer fills in one of muster's own templates.
 func (w writer) layer(name string, in language) (string, error) {
-	o := own{Values: w.values, Tell: installerCall, Call: systemCall, Refusal: refusal, MAC: w.values.bootMAC()}
+	o, err := w.own()
+	if err != nil {
+		return "", err
+	}
+	return fileOf(name, in, o)
+}
+
+func (w writer) own() (own, error) {
+	o := own{Values: w.values, Tell: installerCall, Call: systemCall, Refusal: refusal, NoDisk: noDisk, MAC: w.values.bootMAC()}
 	if w.values.URL.Writing != "" {
 		o.Ask = text(installerCall + " " + w.values.URL.Writing + " || " + refusal)
 	}
-	if w.values.URL.Booted != "" {
-		script, err := fileOf("booted.sh", inShell, w.values)
-		if err != nil {
-			return "", err
-		}
-		unit, err := fileOf("booted.service", inShell, w.values)
-		if err != nil {
-			return "", err
-		}
-		o.Booted, o.Unit = text(script), text(unit)
+	if w.values.URL.Booted == "" {
+		return o, nil
 	}
-	return fileOf(name, in, o)
+	script, err := fileOf("booted.sh", inShell, w.values)
+	if err != nil {
+		return own{}, err
+	}
+	unit, err := fileOf("booted.service", inShell, w.values)
+	o.Booted, o.Unit = text(script), text(unit)
+	return o, err
 }
 
 // fileOf fills in a file of layers.
