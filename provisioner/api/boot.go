@@ -208,8 +208,8 @@ func (b *bootPlane) seed(r *http.Request) Response {
 	return answer(d, err)
 }
 
-// inertSeed is the seed of an attempt that is over. Its instance is the one
-// that it was: a new one would have cloud-init make the system's keys anew.
+// inertSeed is the seed of an attempt that is over. Its instance is always the
+// same: with a new one cloud-init would do its first boot over and over.
 func inertSeed(name, attempt string) Response {
 	switch {
 	case name == userData:

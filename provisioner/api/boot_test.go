@@ -27,7 +27,9 @@ type recorder struct {
 	calls     []string
 	report    inventory.Report // the last
 	documents map[string]provisioner.Document
+	claims    map[string]string // the last
 	err       error
+	refused   error // of registrations
 }
 
 func (p *recorder) note(format string, args ...any) {
@@ -73,7 +75,8 @@ func (p *recorder) Booted(_ context.Context, attempt provisioner.AttemptID, remo
 
 func (p *recorder) Register(_ context.Context, attempt provisioner.AttemptID, remote string, claims map[string]string) (provisioner.Receipt, error) {
 	p.note("register %s from %s agent %s", attempt, remote, claims["agent"])
-	return provisioner.Receipt{ID: "r-1"}, p.err
+	p.claims = claims
+	return provisioner.Receipt{ID: "r-1"}, errors.Join(p.err, p.refused)
 }
 
 // oneHost is a Finder of one host.
@@ -168,6 +171,13 @@ func TestRefusalsOfTheBootPlane(t *testing.T) {
 		{"step of an old attempt", "POST", "/a/a-0/" + attemptToken + "/step/writing", "", "", 410, "over or never was"},
 		{"boot call of an old attempt", "POST", "/a/a-0/" + attemptToken + "/booted", "", "", 410, "begin a new one"},
 		{"registration of an old attempt", "POST", "/a/a-0/" + attemptToken + "/register", "{}", attemptToken, 410, "over or never was"},
+		{"a seed with a wrong token", "GET", "/a/a-1/guess/seed/user-data", "", "", 403, "boot it again"},
+		{"a seed's file that cloud-init does not know", "GET", good + "/seed/passwd", "", "", 404, "no file"},
+		{"vendor-data of an old attempt", "GET", "/a/a-0/" + attemptToken + "/seed/vendor-data", "", "", 404, "over"},
+		{"cloud-init with a wrong token", "POST", "/a/a-1/guess/phone-home", "hostname=h", "", 403, "boot it again"},
+		{"cloud-init of an old attempt", "POST", "/a/a-0/" + attemptToken + "/phone-home", "hostname=h", "", 410, "over or never was"},
+		{"cloud-init with more than a form", "POST", good + "/phone-home", strings.Repeat("x", large), "", 422, "larger than the 64 KiB"},
+		{"cloud-init with no form", "POST", good + "/phone-home", "hostname=%zz", "", 422, "is no form"},
 		{"registration without a token of its own", "POST", good + "/register", "{}", "", 403, "Authorization: Bearer"},
 		{"registration with a wrong token", "POST", good + "/register", "{}", "guess", 403, "Authorization: Bearer"},
 		{"claims that are not flat", "POST", good + "/register", `{"a":{"b":"c"}}`, attemptToken, 422, "not the JSON"},
@@ -211,6 +221,76 @@ func TestAnAttemptThatIsOverGetsUserDataThatDoesNothing(t *testing.T) {
 	status, body = ask(t, "GET", srv.URL+"/a/a-1/"+attemptToken+"/config", "", "")
 	if status != 200 || body != "#cloud-config\n{}\n" {
 		t.Errorf("an attempt that ended meanwhile: %d %q", status, body)
+	}
+}
+
+func TestASeedIsServedAsItWasRendered(t *testing.T) {
+	plane, srv := bootPlane(t)
+	base := srv.URL + "/a/a-1/" + attemptToken + "/seed/"
+	status, body := ask(t, "GET", base+"user-data", "", "")
+	if status != 200 || !strings.HasPrefix(body, "#cloud-config\ninstall") {
+		t.Errorf("without a user-data of its own: %d %q", status, body)
+	}
+	plane.documents["user-data"] = provisioner.Document{Content: []byte("#cloud-config\nautoinstall: {}\n")}
+	plane.documents["meta-data"] = provisioner.Document{Content: []byte("instance-id: i-1\n")}
+	for name, want := range map[string]string{"user-data": "#cloud-config\nautoinstall: {}\n", "meta-data": "instance-id: i-1\n"} {
+		if status, body := ask(t, "GET", base+name, "", ""); status != 200 || body != want {
+			t.Errorf("%s: %d %q", name, status, body)
+		}
+	}
+	for _, name := range []string{"vendor-data", "network-config"} {
+		if status, _ := ask(t, "GET", base+name, "", ""); status != 404 {
+			t.Errorf("%s, which was not rendered: %d", name, status)
+		}
+	}
+}
+
+func TestAConfigurationHasTheTypeThatItWasRenderedWith(t *testing.T) {
+	_, srv := bootPlane(t)
+	resp, err := srv.Client().Get(srv.URL + "/a/a-1/" + attemptToken + "/config")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if got := resp.Header.Get("Content-Type"); got != "text/x-preseed" {
+		t.Errorf("Content-Type %q", got)
+	}
+}
+
+func TestASeedOfAnAttemptThatIsOverDoesNothing(t *testing.T) {
+	plane, srv := bootPlane(t)
+	for name, want := range map[string]string{"user-data": "#cloud-config\n{}\n", "meta-data": "instance-id: a-0\n"} {
+		if status, body := ask(t, "GET", srv.URL+"/a/a-0/any/seed/"+name, "", ""); status != 200 || body != want || len(plane.calls) > 0 {
+			t.Errorf("%s: %d %q, calls %v", name, status, body, plane.calls)
+		}
+	}
+	if status, body := ask(t, "GET", srv.URL+"/a/a%0Ab/any/seed/meta-data", "", ""); status != 404 {
+		t.Errorf("an attempt that can be none: %d %q", status, body)
+	}
+}
+
+func TestCloudInitsCallIsTheBootAndTheRegistration(t *testing.T) {
+	const form = "pub_key_rsa=ssh-rsa+AAAA&instance_id=a-1&hostname=edge-1%1b%5b2J&fqdn=edge-1.site"
+	plane, srv := bootPlane(t)
+	url := srv.URL + "/a/a-1/" + attemptToken + "/phone-home"
+	if status, body := ask(t, "POST", url, form, ""); status != 204 {
+		t.Errorf("%d %s", status, body)
+	}
+	want := []string{"booted a-1 from 127.0.0.1", "register a-1 from 127.0.0.1 agent cloud-init"}
+	if diff := cmp.Diff(want, plane.calls); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	claims := map[string]string{"agent": "cloud-init", "instance_id": "a-1", "hostname": "edge-1 [2J", "fqdn": "edge-1.site"}
+	if diff := cmp.Diff(claims, plane.claims); diff != "" {
+		t.Errorf("claims, -want +got:\n%s", diff)
+	}
+	plane.refused = &provisioner.Fault{Kind: provisioner.Conflict, Err: errors.New("the hand-off waits for another agent")}
+	if status, body := ask(t, "POST", url, form, ""); status != 204 {
+		t.Errorf("cloud-init is asked again for what another agent must do: %d %s", status, body)
+	}
+	plane.refused = &provisioner.Fault{Kind: provisioner.Retry, Err: errors.New("starting")}
+	if status, _ := ask(t, "POST", url, form, ""); status != 503 {
+		t.Errorf("cloud-init is not asked again for what was not taken: %d", status)
 	}
 }
 

@@ -20,6 +20,8 @@ func FuzzBootPlane(f *testing.F) {
 	f.Add(scout+"/report?attempt=a-1", `{"witness":"scout","system":{"serial":"S1"},"disks":[{"name":"vda","signatures":null}]}`)
 	f.Add(scout+"/progress", `{"attempt":"a-1","stage":"kexec","detail":"now"}`)
 	f.Add(attempt+"/register", `{"agent":"demo","machine":"x"}`)
+	f.Add(attempt+"/phone-home", "instance_id=i-1&hostname=edge%1b-1&pub_key_rsa=ssh-rsa+AAAA")
+	f.Add(attempt+"/seed/user-data", "")
 	f.Add(attempt+"/step/writing", "\x1b]0;title\x07 12 %")
 	f.Add(attempt+"/../../v1/hosts", "")
 	f.Add("/scout/h-1/%2e%2e/time", "")
@@ -39,6 +41,11 @@ func FuzzBootPlane(f *testing.F) {
 		api.NewBootPlane(plane, oneHost(h), zerolog.Nop()).ServeHTTP(rec, req)
 		if rec.Code/100 == 3 || rec.Code >= 500 {
 			t.Errorf("%d: %s", rec.Code, rec.Body)
+		}
+		for _, claim := range plane.claims {
+			if strings.ContainsAny(claim, "\x00\x1b\n") {
+				t.Errorf("the engine was given the claim %q", claim)
+			}
 		}
 		for _, call := range plane.calls {
 			if strings.ContainsAny(call, "\x00\x1b\n") {
