@@ -101,7 +101,7 @@ func next(s State, w Want, m memory, q quirk.Quirk) act {
 	case ShutDown:
 		return power(s, m, Off, "GracefulShutdown")
 	case Cleared:
-		return clear(s, w, m, q)
+		return tidy(s, w, m, q)
 	case BootMedium, BootNetwork, BootHTTP:
 		return boot(s, w, m, q)
 	}
@@ -223,8 +223,8 @@ func overridden(s State, w Want, m memory, q quirk.Quirk) (act, bool) {
 	return act{}, false
 }
 
-// clear takes our media out and the override away.
-func clear(s State, w Want, m memory, q quirk.Quirk) act {
+// tidy takes our media out and the override away.
+func tidy(s State, w Want, m memory, q quirk.Quirk) act {
 	for _, sl := range s.Slots {
 		if !sl.Connected() || !(holdsAny(sl, w.URLs) || (w.Ours != nil && w.Ours(sl.Image))) {
 			continue

@@ -128,6 +128,9 @@ func (l *link) hello(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if r.busy() {
+		return r.fault("say what it is", l.quirk)
+	}
 	root, ok := parseObject(r.body)
 	if !r.ok() || !ok || (root.Text("RedfishVersion") == "" && root.Link("Systems") == "") {
 		return operator(Unreachable, fmt.Sprintf("at %s something answers that is not Redfish (%s); is it the BMC's address, and is Redfish switched on there?", l.target.Address, r.words()))
