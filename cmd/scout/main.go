@@ -2,7 +2,7 @@
 //
 // It holds no logic of its own, and refuses to run but as the first process of
 // a ramdisk. Start at the package inventory/scout, which it joins to the way to
-// the server.
+// the server and to what writes disk images.
 package main
 
 import (
@@ -16,5 +16,5 @@ var version = "dev"
 func main() {
 	scout.Live(version, func(p scout.Params) scout.Server {
 		return client.NewScout(p.Base(), p.Token, scout.HTTPClient())
-	})
+	}, writeDisk)
 }

@@ -12,6 +12,9 @@ import (
 // repeatAfter is when a sentence that was just said is worth saying again.
 const repeatAfter = 30 * time.Second
 
+// drainTime is how long a terminal that prints nothing holds up the end.
+const drainTime = time.Second
+
 // Console tells a person who stands before the host what is going on. It is
 // safe for concurrent use.
 type Console struct {
@@ -36,6 +39,14 @@ func (c *Console) Say(format string, args ...any) {
 	}
 	c.last, c.at = line, now
 	fmt.Fprintf(c.w, "[%7.1f] scout: %s\n", now.Sub(c.start).Seconds(), line)
+}
+
+// Drain gives the terminals a moment to print what was said: after this the
+// system ends.
+func (c *Console) Drain() {
+	if d, ok := c.w.(interface{ drain(time.Duration) }); ok {
+		d.drain(drainTime)
+	}
 }
 
 // summary is one line about a report.

@@ -29,15 +29,15 @@ const (
 //
 // Started otherwise than as the first process it refuses, since it would
 // unsettle a running system.
-func Live(version string, dial func(Params) Server) {
+func Live(version string, dial func(Params) Server, write WriteFunc) {
 	if os.Getpid() != 1 {
 		fmt.Fprintln(os.Stderr, "scout is the first process of muster's discovery ramdisk and does nothing elsewhere")
 		os.Exit(2)
 	}
-	console := NewConsole(os.Stdout)
-	err := guarded(func() error { return live(&console, version, dial) })
+	console := NewConsole(newTerminal(os.Stdout))
+	err := guarded(func() error { return live(&console, version, dial, write) })
 	console.Say("The scout cannot go on: %v. The host restarts in %s.", err, lastWait)
-	pause(context.Background(), lastWait)
+	pause(context.Background(), lastWait) // in which the terminals print it
 	if err := restart(unix.LINUX_REBOOT_CMD_RESTART); err != nil {
 		console.Say("%v.", err)
 	}
@@ -57,7 +57,7 @@ func guarded(f func() error) (err error) {
 }
 
 // live is the order of bring-up.
-func live(console **Console, version string, dial func(Params) Server) error {
+func live(console **Console, version string, dial func(Params) Server, write WriteFunc) error {
 	if err := mountAll(); err != nil {
 		return err
 	}
@@ -84,18 +84,19 @@ func live(console **Console, version string, dial func(Params) Server) error {
 	if err != nil {
 		return err
 	}
-	return serve(context.Background(), c, version, params, drivers, root, dial(params))
+	hands := &linux{root: root, params: params, drivers: drivers, client: HTTPClient(), write: write}
+	return serve(context.Background(), c, version, hands, dial(params))
 }
 
 // serve finds the server and runs the loop.
-func serve(ctx context.Context, c *Console, version string, p Params, drivers *loader, root fs.FS, server Server) error {
+func serve(ctx context.Context, c *Console, version string, hands *linux, server Server) error {
 	coldplug := func() {
-		if _, err := drivers.coldplug(); err != nil {
+		if _, err := hands.drivers.coldplug(); err != nil {
 			c.Say("%v.", err)
 		}
 	}
-	net := &network{links: kernelLinks{root}, console: c, boot: p.Boot, coldplug: coldplug}
-	if err := net.connect(ctx, func(ctx context.Context) error {
+	hands.network = &network{links: kernelLinks{hands.root}, console: c, boot: hands.params.Boot, coldplug: coldplug}
+	if err := hands.network.connect(ctx, func(ctx context.Context) error {
 		_, err := server.Time(ctx)
 		if denied(err) {
 			return nil // a no is an answer: the way there is found
@@ -104,7 +105,6 @@ func serve(ctx context.Context, c *Console, version string, p Params, drivers *l
 	}); err != nil {
 		return err
 	}
-	hands := &linux{root: root, params: p, network: net, drivers: drivers, client: HTTPClient()}
 	s := &Scout{Server: server, Hands: hands, Console: c, Version: version}
 	return s.Run(ctx)
 }
@@ -136,13 +136,13 @@ func mountAll() error {
 // person before the host reads the same as the one at the serial line.
 func consoles() io.Writer {
 	active, _ := os.ReadFile("/sys/class/tty/console/active")
-	var all []io.Writer
+	var all everyTerminal
 	for _, name := range consoleNames(string(active)) {
 		if f, err := os.OpenFile(path.Join("/dev", name), os.O_WRONLY|unix.O_NOCTTY, 0); err == nil {
-			all = append(all, f)
+			all = append(all, newTerminal(f))
 		}
 	}
-	return everyWriter(all)
+	return all
 }
 
 // consoleNames is the kernel's consoles and the screen, each once.
@@ -154,16 +154,6 @@ func consoleNames(active string) []string {
 		}
 	}
 	return append(names, "tty0")
-}
-
-// everyWriter writes to each, whatever the others say.
-type everyWriter []io.Writer
-
-func (e everyWriter) Write(p []byte) (int, error) {
-	for _, w := range e {
-		_, _ = w.Write(p)
-	}
-	return len(p), nil
 }
 
 // versionOf is what the ramdisk says about itself, else what the binary says.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"io/fs"
 	"net/http"
+	"path"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,6 +20,7 @@ type linux struct {
 	network *network
 	drivers *loader
 	client  *http.Client
+	write   WriteFunc
 }
 
 // Look loads drivers of what has appeared since, lets ports find link, and
@@ -56,6 +58,17 @@ func (l *linux) Load(ctx context.Context, n inventory.Netboot, say func(string))
 }
 
 func (l *linux) Unload() { unloadKernel() }
+
+// Disk loads drivers of what has appeared since, and looks.
+func (l *linux) Disk(_ context.Context, w inventory.Write) (string, error) {
+	_, _ = l.drivers.coldplug() // a disk whose driver fails is missed below
+	d, err := chooseDisk(inband.Read(l.root, inband.Options{}).Disks, w)
+	return path.Join("/dev", d.Name), err
+}
+
+func (l *linux) Write(ctx context.Context, disk string, w inventory.Write, progress func(string, int64, int64)) error {
+	return l.write(ctx, disk, w, progress)
+}
 
 func (l *linux) Jump() error     { return restart(unix.LINUX_REBOOT_CMD_KEXEC) }
 func (l *linux) Reboot() error   { return restart(unix.LINUX_REBOOT_CMD_RESTART) }

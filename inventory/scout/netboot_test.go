@@ -212,14 +212,3 @@ func TestLife(t *testing.T) {
 		t.Errorf("message is %q", got)
 	}
 }
-
-type broken struct{}
-
-func (broken) Write([]byte) (int, error) { return 0, errors.New("no such device") }
-
-func TestABrokenConsoleDoesNotSilenceTheOthers(t *testing.T) {
-	var b strings.Builder
-	if _, err := fmt.Fprint(everyWriter{broken{}, &b}, "hello"); err != nil || b.String() != "hello" {
-		t.Errorf("wrote %q, %v", b.String(), err)
-	}
-}

@@ -3,8 +3,9 @@
 // and then does what the server tells it, one instruction at a time.
 //
 // It decides nothing about the host: what is correct hardware, when to install
-// and when to stop is the server's. It changes no disk. It never gives up: an
-// absent server, a missing cable or a dead DHCP server is waited for, and the
+// and when to stop is the server's. It changes a disk only when told which, and
+// after a second yes right before the first byte. It never gives up: an absent
+// server, a missing cable or a dead DHCP server is waited for, and the
 // console says in a sentence what is awaited. It keeps no state, so a scout
 // that starts again goes on where the server is.
 //
@@ -39,6 +40,12 @@ type Hands interface {
 	// ErrRefused means that this host will never do it.
 	Load(ctx context.Context, n inventory.Netboot, say func(string)) error
 	Unload()
+	// Disk finds the disk that a write names and returns its path. It refuses
+	// one that is not as it was verified, or is in use.
+	Disk(ctx context.Context, w inventory.Write) (string, error)
+	// Write puts the image on the disk at that path and reads it back.
+	// Progress is called often, from one goroutine at a time.
+	Write(ctx context.Context, disk string, w inventory.Write, progress func(stage string, bytes, total int64)) error
 	// Jump, Reboot and PowerOff return only on failure.
 	Jump() error
 	Reboot() error
@@ -66,7 +73,8 @@ type Scout struct {
 	Console *Console
 	Version string
 
-	clock *inventory.Clock // nil until the server's time is known
+	clock    *inventory.Clock // nil until the server's time is known
+	failures int              // writes in a row that failed
 }
 
 // Run asks and does until ctx ends, and then returns nil. It is not safe for
@@ -185,10 +193,13 @@ func (s *Scout) do(ctx context.Context, ins inventory.Instruction) error {
 		return s.report(ctx, ins, true)
 	case inventory.Install:
 		return s.install(ctx, ins)
+	case inventory.WriteDisk:
+		return s.writeDisk(ctx, ins)
 	case inventory.Reboot:
 		return s.reboot(ctx, ins)
 	case inventory.PowerOff:
 		s.tell(ctx, ins, "poweroff", "the scout powers the host off")
+		s.Console.Drain()
 		return s.Hands.PowerOff()
 	}
 	return fmt.Errorf("muster says %q, which this scout does not know; build the ramdisk anew with muster ramdisk build", ins.Do)
@@ -209,6 +220,7 @@ func (s *Scout) reboot(ctx context.Context, ins inventory.Instruction) error {
 		s.Console.Say("The next boot device could not be chosen: %v. The firmware's own order decides.", err)
 	}
 	s.tell(ctx, ins, "reboot", "the scout restarts the host")
+	s.Console.Drain()
 	return s.Hands.Reboot()
 }
 
@@ -233,6 +245,7 @@ func (s *Scout) install(ctx context.Context, ins inventory.Instruction) error {
 		return fmt.Errorf("tell muster that the installer starts: %w", err)
 	}
 	s.Console.Say("Starting the installer.")
+	s.Console.Drain()
 	return s.Hands.Jump()
 }
 

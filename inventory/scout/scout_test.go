@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,24 +19,36 @@ import (
 // instructions of a script and writes down, with the seconds passed, what is
 // asked and done. It can be told to be away, and to refuse.
 type host struct {
-	start  time.Time
-	script []inventory.Instruction
-	away   int // calls that find no server
-	ahead  time.Duration
-	loads  error
-	mute   bool        // progress is not taken
-	denies int         // calls that are refused for good
-	refuse func() bool // whether this report is refused; nil: none is
-	log    []string
-	end    context.CancelFunc
-	said   strings.Builder
+	mu                   *sync.Mutex // made by run; while a disk is written, two goroutines call
+	start                time.Time
+	script               []inventory.Instruction
+	away                 int // calls that find no server
+	ahead                time.Duration
+	loads                error
+	mute                 bool        // progress is not taken
+	denies               int         // calls that are refused for good
+	refuse               func() bool // whether this report is refused; nil: none is
+	after                string      // once this was noted, the server is away or refuses as often as the next two say
+	thenAway, thenDenies int
+	no                   error // why the named disk is not written
+	write                func(progress func(stage string, bytes, total int64)) error
+	log                  []string
+	end                  context.CancelFunc
+	said                 strings.Builder
 }
 
 func (h *host) note(format string, args ...any) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.after != "" && strings.HasPrefix(format, h.after) {
+		h.away, h.denies, h.after = h.thenAway, h.thenDenies, ""
+	}
 	h.log = append(h.log, fmt.Sprintf("%.0fs ", time.Since(h.start).Seconds())+fmt.Sprintf(format, args...))
 }
 
 func (h *host) reach() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
 	if h.away > 0 {
 		h.away--
 		return errors.New("connection refused")
@@ -84,6 +97,13 @@ func (h *host) Progress(_ context.Context, s inventory.Step) error {
 	if h.mute {
 		return errors.New("attempt is over")
 	}
+	if err := h.reach(); err != nil {
+		return err
+	}
+	if s.Total > 0 {
+		h.note("progress %s %s %d of %d", s.Attempt, s.Stage, s.Bytes, s.Total)
+		return nil
+	}
 	h.note("progress %s %s", s.Attempt, s.Stage)
 	return nil
 }
@@ -96,6 +116,19 @@ func (h *host) Look(_ context.Context, contents bool) inventory.Report {
 func (h *host) Load(_ context.Context, n inventory.Netboot, _ func(string)) error {
 	h.note("load %s", n.Kernel)
 	return h.loads
+}
+
+func (h *host) Disk(_ context.Context, w inventory.Write) (string, error) {
+	h.note("find %s", w.Disk)
+	return "/dev/sda", h.no
+}
+
+func (h *host) Write(_ context.Context, disk string, w inventory.Write, progress func(string, int64, int64)) error {
+	h.note("write %s to %s", w.URL, disk)
+	if h.write == nil {
+		return nil
+	}
+	return h.write(progress)
 }
 
 func (h *host) Unload()                           { h.note("unload") }
@@ -116,6 +149,9 @@ func do(actions ...inventory.Action) []inventory.Instruction {
 		ins := inventory.Instruction{Do: a, Attempt: "a1"}
 		if a == inventory.Install {
 			ins.Netboot = &inventory.Netboot{Kernel: "http://s/kernel"}
+		}
+		if a == inventory.WriteDisk {
+			ins.Write = &inventory.Write{URL: "http://s/image", Disk: "ata-A"}
 		}
 		list = append(list, ins)
 	}
@@ -171,7 +207,7 @@ func (h *host) run(t *testing.T) {
 	t.Helper()
 	ctx, end := context.WithCancel(t.Context())
 	defer end()
-	h.start, h.end = time.Now(), end
+	h.mu, h.start, h.end = &sync.Mutex{}, time.Now(), end
 	s := &Scout{Server: h, Hands: h, Console: NewConsole(&h.said), Version: "v1"}
 	if err := s.Run(ctx); err != nil {
 		t.Errorf("the loop ended with %v", err)
