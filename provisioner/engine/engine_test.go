@@ -159,6 +159,27 @@ func TestWritingIsRefusedToAnAttemptThatEnded(t *testing.T) {
 	}
 }
 
+func TestAnInstallerThatBootsAgainWritesNothing(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.installer.set(provisioner.WayMedia, nil)
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	s.see(t, mac1)
+	ins := s.ask(t, hostID, report("SN-1", mac1))
+	if ins.Do != inventory.Wait || !strings.Contains(ins.Say, "into its drive") {
+		t.Fatalf("the scout is told %s: %s", ins.Do, ins.Say)
+	}
+	a := s.host(t, hostID).Status.Attempt.ID
+	for _, stage := range []string{provisioner.StageMedium, provisioner.StageWriting, provisioner.StageWriting, provisioner.StageWritten} {
+		if err := s.Step(t.Context(), a, stage, ""); err != nil {
+			t.Fatal(err)
+		}
+	}
+	err := s.Step(t.Context(), a, provisioner.StageWriting, "")
+	if provisioner.KindOf(err) != provisioner.Gone || !strings.Contains(err.Error(), "take the installer's medium out") {
+		t.Errorf("its ISO stayed in the drive, and it may write again: %v", err)
+	}
+}
+
 func TestADiskThatWeBeganToWriteIsNotForeignToTheNextAttempt(t *testing.T) {
 	s := open(t, bolt(t), newClock())
 	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})

@@ -188,6 +188,10 @@ func mayStep(h provisioner.Host, s provisioner.Step) error {
 		return &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf(
 			"host %s is %s, not installing: nothing may be written to its disk", h.ID, h.Status.Phase)}
 	}
+	if s.Stage == provisioner.StageWriting && lifecycle.SystemOnDisk(h) { // an ISO that stays in its drive boots again
+		return &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf(
+			"the disk of host %s is written: take the installer's medium out and boot it from its disk", h.ID)}
+	}
 	if len(stepsOf(h.Facts.Steps, s.Attempt)) >= maxStepFacts && !meaningful(s.Stage) {
 		return &provisioner.Fault{Kind: provisioner.Invalid, Err: fmt.Errorf("attempt %s reported too many stages", s.Attempt)}
 	}

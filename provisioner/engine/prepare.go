@@ -64,14 +64,22 @@ func (e *Engine) render(ctx context.Context, h provisioner.Host) (provisioner.Re
 	}
 	carry, err := d.Prepare(ctx, h, e.Installer.Base(h))
 	if err != nil {
-		return provisioner.Rendering{}, fmt.Errorf("prepare hand-off %s: %w", d.Name(), err)
+		return provisioner.Rendering{}, fmt.Errorf("prepare hand-off %s: %w", d.Name(), late(err))
 	}
 	r, err := e.Installer.Render(ctx, h, carry)
 	if err != nil {
-		return provisioner.Rendering{}, fmt.Errorf("render what %s gets: %w", h.ID, err)
+		return r, late(err) // sentence says what it is of
 	}
 	r.Attempt, r.Image, r.Made = h.Status.Attempt.ID, h.Intent.Image, e.at(h).UTC()
 	return r, nil
+}
+
+// late is err in words for people where it is that the time was over.
+func late(err error) error {
+	if errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("it took longer than %s and is tried again: %w", renderTime, err)
+	}
+	return err
 }
 
 func (e *Engine) commitRendering(ctx context.Context, h provisioner.Host, r provisioner.Rendering) error {

@@ -165,7 +165,7 @@ func TestAScoutsCountsBeginAnewWithItsNextWrite(t *testing.T) {
 	s.wantProgress(t, write(100))
 	say(provisioner.StageWrite, 1000)
 	say(provisioner.StageWritten, 0)
-	say(provisioner.StageWriting, 0) // late
+	say(provisioner.StageVerify, 0) // late
 	s.wantProgress(t, write(1000))
 	if last := s.host(t, hostID).Facts.Writes; len(last) != 1 || last[0].Serial != "D-SN-1" {
 		t.Errorf("the disk that was begun to be written is not remembered once: %+v", last)

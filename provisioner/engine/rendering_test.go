@@ -195,6 +195,16 @@ func (l large) Render(context.Context, provisioner.Host, map[string]any) (provis
 	return provisioner.Rendering{Way: provisioner.WayNetboot, Documents: []provisioner.Document{{Name: "config", Content: l.content}}}, nil
 }
 
+func TestPreparingThatTakesTooLongIsSaidInWords(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	s.installer.set("", fmt.Errorf("ask the site: %w", context.DeadlineExceeded))
+	begun(t, s)
+	if p := s.host(t, hostID).Facts.Prepared; p == nil || !strings.Contains(p.Problem, "it took longer than 30s and is tried again") {
+		t.Errorf("%+v", p)
+	}
+}
+
 func TestAHandOffThatMusterDoesNotHaveIsSaidBeforeTheInstall(t *testing.T) {
 	s := open(t, bolt(t), newClock())
 	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
