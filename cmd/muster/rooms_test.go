@@ -35,6 +35,8 @@ var arrows = []arrow{
 	{"cmd/lab", "provisioner/lab/...", "drives the lab by hand"},
 	{"cmd/lab", "provisioner/api/client", "the demo speaks to its server as people do"},
 	{"cmd/lab", "provisioner/api/v1", "the demo's result is the API's hosts"},
+	{"cmd/lab", "images/...", "the bench serves and imports images with muster's own code"},
+	{"cmd/lab", "pxe/...", "the bench serves them with the boot plane's own server"},
 
 	{"provisioner/app", "...", "the composition root joins everything"},
 	{"provisioner/lab/...", "...", "the lab serves tests, demo and bench only"},

@@ -4,9 +4,8 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
-	"strconv"
+	"strings"
 	"time"
 
 	"github.com/muster-boot/muster/inventory"
@@ -27,7 +26,7 @@ func HostShape(h provisioner.Host) v1.Host {
 		Phase: string(h.Status.Phase), Since: h.Status.Since, Why: h.Status.Why,
 		NextEvidence: lifecycle.Awaiting(h), Deadline: moment(h.Status.Deadline),
 		Attempt: string(h.Status.Attempt.ID), Tries: h.Status.Tries, Started: h.Intent.Started, Hold: h.Intent.Hold,
-		Profile: h.Intent.Profile, Image: h.Intent.Image, Handoff: h.Intent.Handoff,
+		Profile: h.Intent.Profile, Image: h.Intent.Image, Way: way(h), Handoff: h.Intent.Handoff,
 		Findings: findings(h.Status.Findings), Progress: progress(h), Receipt: receipt(h.Facts.Receipt),
 		Aliases: texts(h.Aliases), Created: h.Created, Entries: h.Entries,
 	}
@@ -43,6 +42,15 @@ func HostShape(h provisioner.Host) v1.Host {
 	shape.Address = cmp.Or(lastAddress(h), shape.Address)
 	shape.LastSeen = moment(lastSeen(h))
 	return shape
+}
+
+// way is how the image reaches the host: what its attempt goes by, else what
+// people want.
+func way(h provisioner.Host) string {
+	if p := h.Facts.Prepared; p != nil && p.Attempt == h.Status.Attempt.ID && p.Way != "" {
+		return string(p.Way)
+	}
+	return string(h.Intent.Way)
 }
 
 // macs are the listed, then the seen addresses, each once.
@@ -129,23 +137,6 @@ func findings(list []profile.Finding) []v1.Finding {
 	return shapes
 }
 
-// progress is the newest step of the present attempt. A detail such as
-// "1048576/4194304" counts bytes.
-func progress(h provisioner.Host) *v1.Progress {
-	for _, s := range slices.Backward(h.Facts.Steps) {
-		if s.Attempt != h.Status.Attempt.ID {
-			continue
-		}
-		p := &v1.Progress{Stage: s.Stage, Detail: s.Detail, At: s.At}
-		if m := regexp.MustCompile(`^(\d{1,18})/(\d{1,18})$`).FindStringSubmatch(s.Detail); m != nil {
-			p.Bytes, _ = strconv.ParseInt(m[1], 10, 64) // the pattern admits nothing that does not fit
-			p.Total, _ = strconv.ParseInt(m[2], 10, 64)
-		}
-		return p
-	}
-	return nil
-}
-
 func receipt(r *provisioner.Receipt) *v1.Receipt {
 	if r == nil {
 		return nil
@@ -207,11 +198,8 @@ func EntryShape(e provisioner.Entry) v1.Entry {
 func OrderShape(o provisioner.Order, hosts []provisioner.Host) v1.Order {
 	shape := v1.Order{
 		Name: string(o.Name), Profile: o.Profile, Image: o.Image, Handoff: o.Handoff, Erase: o.Erase, After: string(o.After),
-		Config: slices.Sorted(maps.Keys(o.Config)), Imported: o.Imported, Started: moment(o.Started),
-		Hosts: []string{}, Phases: map[string]int{},
-	}
-	if shape.Config == nil {
-		shape.Config = []string{}
+		Transport: string(o.Way), Config: names(o.Config), Secrets: names(o.Secrets), Template: lineCount(o.Template),
+		Imported: o.Imported, Started: moment(o.Started), Hosts: []string{}, Phases: map[string]int{},
 	}
 	for _, h := range hosts {
 		if h.Intent.Order == o.Name {
@@ -221,6 +209,17 @@ func OrderShape(o provisioner.Order, hosts []provisioner.Host) v1.Order {
 	}
 	slices.Sort(shape.Hosts)
 	return shape
+}
+
+// names are the keys of a map in alphabetical order, never nil.
+func names[V any](m map[string]V) []string { return append([]string{}, slices.Sorted(maps.Keys(m))...) }
+
+// lineCount counts the lines of a text.
+func lineCount(text string) int {
+	if text == "" {
+		return 0
+	}
+	return strings.Count(strings.TrimSuffix(text, "\n"), "\n") + 1
 }
 
 // texts copies a slice of some string type; the copy is never nil.

@@ -182,7 +182,7 @@ func (p *people) intentOf(o provisioner.Order) (provisioner.Intent, error) {
 	}
 	return provisioner.Intent{
 		Order: o.Name, Profile: o.Profile, Rules: rules, Image: o.Image, Handoff: o.Handoff,
-		Erase: o.Erase, After: o.After, Config: o.Config, Started: !o.Started.IsZero(),
+		Erase: o.Erase, After: o.After, Config: o.Config, Way: o.Way, Started: !o.Started.IsZero(),
 	}, nil
 }
 

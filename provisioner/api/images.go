@@ -315,6 +315,9 @@ func (p *people) digestOf(ctx context.Context) func(ref string) (string, error) 
 		if provisioner.KindOf(err) == provisioner.NotFound {
 			return "", fmt.Errorf("there is no image %q: add it first with muster image add FILE", ref)
 		}
+		if err == nil && i.Family == "" {
+			return "", fmt.Errorf("image %q cannot be installed: it is of no known family (muster image show %s says why)", ref, ref)
+		}
 		if err == nil && i.Recipe != nil && i.Recipe.Refuses != "" {
 			return "", fmt.Errorf("image %q cannot be installed: %s", ref, i.Recipe.Refuses)
 		}

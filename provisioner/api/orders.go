@@ -53,7 +53,7 @@ func (p *people) lintOrder(r *http.Request) Response {
 	if err != nil {
 		return fail(err)
 	}
-	_, report, err := p.plan(r, draft, mintByLine{})
+	_, report, err := p.plan(r, draft, mintByLine{}, p.triedOnce())
 	if err != nil {
 		return fail(err)
 	}
@@ -66,9 +66,9 @@ func (p *people) importOrder(r *http.Request) Response {
 		return fail(err)
 	}
 	var reports []v1.Imported
-	ids := mintByLine{}
+	ids, try := mintByLine{}, p.triedOnce()
 	err = p.persist(r, func() (store.Change, error) {
-		change, report, err := p.plan(r, draft, ids)
+		change, report, err := p.plan(r, draft, ids, try)
 		reports = append(reports, report)
 		return change, err
 	})
@@ -95,12 +95,12 @@ func refusedImport(wrong []v1.Remark) error {
 }
 
 // plan decides what an import does to what muster holds now.
-func (p *people) plan(r *http.Request, draft Draft, ids mintByLine) (store.Change, v1.Imported, error) {
+func (p *people) plan(r *http.Request, draft Draft, ids mintByLine, try trial) (store.Change, v1.Imported, error) {
 	prior, err := p.Store.Order(r.Context(), provisioner.OrderName(draft.Order.Name))
 	if err != nil && provisioner.KindOf(err) != provisioner.NotFound {
 		return store.Change{}, v1.Imported{}, err
 	}
-	im := importer{Draft: draft, image: p.digestOf(r.Context()), drivers: p.Drivers, discover: p.Discover, now: p.Now(), mint: ids.mint, config: p.CheckConfig}
+	im := importer{Draft: draft, image: p.digestOf(r.Context()), drivers: p.Drivers, discover: p.Discover, now: p.Now(), mint: ids.mint, try: try}
 	change, report, wrong := im.plan(prior, p.Mirror.Hosts())
 	if len(wrong) > 0 {
 		return store.Change{}, v1.Imported{}, refusedImport(wrong)
@@ -174,6 +174,25 @@ func (p *people) started(o provisioner.Order, hosts []provisioner.Host, start bo
 	}
 	change.PutOrders = []provisioner.Order{o}
 	return change
+}
+
+// trial says why the host of a row could not be given what its order wants.
+type trial func(line int, o provisioner.Order, want provisioner.Intent) error
+
+// triedOnce tries each row once, however often an import is planned.
+func (p *people) triedOnce() trial {
+	if p.Installer == nil {
+		return nil
+	}
+	tried := map[int]error{}
+	return func(line int, o provisioner.Order, want provisioner.Intent) error {
+		err, known := tried[line]
+		if !known {
+			err = p.Installer.Try(o, want)
+			tried[line] = err
+		}
+		return err
+	}
 }
 
 // mintByLine remembers which id a line of a manifest was given.

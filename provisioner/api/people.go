@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"runtime"
 	"slices"
@@ -14,7 +15,21 @@ import (
 	"github.com/muster-boot/muster/provisioner/store"
 )
 
-// Options of the people's API. All are required but Reasons, Log and Now.
+// Installer is what the people's API asks about what hosts are given.
+type Installer interface {
+	// Try says what is wrong with what a host of the order would be given, as far
+	// as it is known before the host was seen. The sentence begins with the key
+	// of the order that is at fault, if one is, and holds none of its secrets.
+	Try(o provisioner.Order, want provisioner.Intent) error
+	// Preview is what h is given by its present attempt, or would be given by the
+	// next one. It holds no secret and no token.
+	Preview(ctx context.Context, h provisioner.Host) (v1.Preview, error)
+	// Medium says where h's own ISO of its present attempt is.
+	Medium(ctx context.Context, h provisioner.Host) (v1.Medium, error)
+}
+
+// Options of the people's API. All are required but Installer, Reasons, Log and
+// Now.
 type Options struct {
 	Store    *store.Store
 	Mirror   *store.Mirror // running
@@ -22,12 +37,12 @@ type Options struct {
 	Drivers  []string // names of the hand-offs that orders may name
 	Discover bool     // some network gives the scout to unlisted hosts
 	Version  string   // of muster
-	// CheckConfig says what an order may not add to its hosts' user-data; nil:
-	// anything goes.
-	CheckConfig func(map[string]any) error
-	Reasons     func() []string // sentences of what does not work; nil: all does
-	Log         zerolog.Logger
-	Now         func() time.Time // nil means time.Now
+	// Installer tries and shows what hosts are given; nil: an order may say what
+	// it likes, and nothing can be shown.
+	Installer Installer
+	Reasons   func() []string // sentences of what does not work; nil: all does
+	Log       zerolog.Logger
+	Now       func() time.Time // nil means time.Now
 }
 
 // operator is whom journal entries name until muster knows users.

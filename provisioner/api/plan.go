@@ -25,8 +25,8 @@ type importer struct {
 	drivers  []string
 	discover bool // some network gives the scout to unlisted hosts
 	now      time.Time
-	mint     func(line int) provisioner.HostID // the same for the same line, also in a later try
-	config   func(map[string]any) error        // what the order adds to user-data; nil: anything goes
+	mint     func(line int) provisioner.HostID                                  // the same for the same line, also in a later try
+	try      func(line int, o provisioner.Order, want provisioner.Intent) error // what a host would be given; nil: anything goes
 }
 
 // plan compares the draft with what muster holds. With remarks in wrong there
@@ -37,6 +37,9 @@ func (im importer) plan(prior provisioner.Order, hosts []provisioner.Host) (chan
 	for _, row := range im.Rows {
 		want, remarks := im.intent(order, row)
 		wants, wrong = append(wants, want), append(wrong, remarks...)
+	}
+	if len(wrong) == 0 {
+		wrong = im.tried(order, wants)
 	}
 	matches, remarks := matchRows(order.Name, im.Rows, hosts)
 	if wrong = append(wrong, remarks...); len(wrong) > 0 {
@@ -68,6 +71,7 @@ func (im importer) order(prior provisioner.Order) (provisioner.Order, []v1.Remar
 	return provisioner.Order{
 		Name: provisioner.OrderName(o.Name), Profile: o.Profile, Image: digest, Handoff: o.Handoff.Driver,
 		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config,
+		Template: o.Template, Secrets: secretsOf(o), Way: provisioner.Way(o.Transport),
 		Imported: im.now, Started: prior.Started, Revision: prior.Revision,
 	}, wrong
 }
@@ -76,9 +80,16 @@ func (im importer) order(prior provisioner.Order) (provisioner.Order, []v1.Remar
 // says the same as the order, the order's remark is enough.
 func (im importer) names(o manifest.Order, source string, line int, order manifest.Order) (digest string, wrong []v1.Remark) {
 	say := func(column, format string, args ...any) {
-		wrong = append(wrong, v1.Remark{Source: source, Line: line, Column: column, Text: fmt.Sprintf(format, args...)})
+		at := line
+		if at == 0 {
+			at = im.Order.Lines[column]
+		}
+		wrong = append(wrong, v1.Remark{Source: source, Line: at, Column: column, Text: fmt.Sprintf(format, args...)})
 	}
 	inOrder := line == 0
+	if inOrder && o.Image == "" && (o.Template != "" || o.Transport != "") && !im.imaged() {
+		say("image", "the order names no image, so nobody reads its template and nothing is transported: name one, or leave these keys out")
+	}
 	if o.Image != "" {
 		found, err := im.image(o.Image)
 		if digest = found; err != nil && (inOrder || o.Image != order.Image) {
@@ -89,11 +100,6 @@ func (im importer) names(o manifest.Order, source string, line int, order manife
 		}
 	}
 	driver := o.Handoff.Driver
-	if inOrder && im.config != nil {
-		if err := im.config(o.Config); err != nil {
-			say("config", "%v", err)
-		}
-	}
 	if driver != "" && !slices.Contains(im.drivers, driver) && (inOrder || driver != order.Handoff.Driver) {
 		say("handoff", "this muster has no hand-off %q; it has %s", driver, strings.Join(im.drivers, ", "))
 	}
@@ -121,8 +127,58 @@ func (im importer) intent(order provisioner.Order, row manifest.Row) (provisione
 		Order:   order.Name,
 		Row:     provisioner.Row{Line: row.Line, Serial: row.Serial, UUID: row.UUID, MACs: row.MACs, Name: row.Name},
 		Profile: o.Profile, Rules: rules, Image: digest, Handoff: o.Handoff.Driver,
-		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config, Started: !order.Started.IsZero(),
+		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config, Way: provisioner.Way(o.Transport), Started: !order.Started.IsZero(),
 	}, wrong
+}
+
+// imaged tells whether any row names an image.
+func (im importer) imaged() bool {
+	return slices.ContainsFunc(im.Rows, func(r manifest.Row) bool { return r.Overrides.Image != "" })
+}
+
+// secretsOf are the order's secrets as they are kept.
+func secretsOf(o manifest.Order) map[string]provisioner.Secret {
+	if len(o.Secrets) == 0 {
+		return nil
+	}
+	secrets := make(map[string]provisioner.Secret, len(o.Secrets))
+	for name, value := range o.Secrets {
+		secrets[name] = provisioner.Secret(value)
+	}
+	return secrets
+}
+
+// tried says what is wrong with what each host would be given. What is wrong
+// with all of them is the order's fault, and said once.
+func (im importer) tried(order provisioner.Order, wants []provisioner.Intent) []v1.Remark {
+	if im.try == nil {
+		return nil
+	}
+	var wrong []v1.Remark
+	said := map[string]bool{}
+	for _, want := range wants {
+		if want.Image == "" {
+			continue
+		}
+		err := im.try(want.Row.Line, order, want)
+		if err == nil || said[err.Error()] {
+			continue
+		}
+		said[err.Error()] = true
+		wrong = append(wrong, im.trial(want, err))
+	}
+	return wrong
+}
+
+// trial names the place of a fault: the key of the order that the sentence
+// begins with, or else the row.
+func (im importer) trial(want provisioner.Intent, err error) v1.Remark {
+	for _, key := range []string{"template", "config", "transport"} {
+		if line := im.Order.Lines[key]; line > 0 && strings.HasPrefix(err.Error(), key) {
+			return v1.Remark{Source: "order", Line: line, Column: key, Text: err.Error()}
+		}
+	}
+	return v1.Remark{Source: "manifest", Line: want.Row.Line, Text: err.Error()}
 }
 
 // silent warns of rows that only a discovering network can ever recognise.

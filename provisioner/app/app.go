@@ -83,13 +83,25 @@ func open(ctx context.Context, cfg config.Config) (*stock, error) {
 	if s.box, err = seal.Open(filepath.Join(cfg.Data, "key")); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if s.catalog, err = images.Open(filepath.Join(cfg.Data, "images"), time.Now, images.Options{}); err != nil {
+	book, err := recipes(cfg)
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if s.catalog, err = images.Open(filepath.Join(cfg.Data, "images"), time.Now, images.Options{Recipes: book}); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the image catalog: %w", err), s.close())
 	}
 	if s.leases, err = lease.Open(filepath.Join(cfg.Data, "leases"), lease.Options{}); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the leases: %w", err), s.close())
 	}
 	return s, nil
+}
+
+// recipes are those that muster brings, and the site's own.
+func recipes(cfg config.Config) (recipe.Book, error) {
+	if cfg.Recipes == "" {
+		return recipe.Builtin(), nil
+	}
+	return recipe.Load(cfg.Recipes)
 }
 
 func (s *stock) close() error {
@@ -116,7 +128,8 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	st := store.New(s.kv, time.Now)
 	mirror := store.NewMirror(st)
 	drivers := []handoff.Driver{callhome.Driver{}}
-	b := &boots{catalog: s.catalog, networks: byInterface(nets)}
+	b := &boots{catalog: s.catalog, orders: st, networks: byInterface(nets),
+		site: recipe.Site{Name: cfg.Site.Name, TimeZone: cfg.Site.TimeZone, Values: cfg.Site.Values}}
 	e := engine.New(engine.Options{
 		Store: st, Mirror: mirror, Installer: b, Box: s.box, Drivers: drivers, Holder: holder, Log: o.Log,
 		Deadlines: lifecycle.Deadlines{
@@ -124,9 +137,10 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 			Install: cfg.Deadlines.Install, Register: cfg.Deadlines.Register,
 		},
 	})
+	read := newReads()
 	people := api.New(api.Options{
 		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Discover: cfg.Discovers(),
-		Version: o.Version, CheckConfig: recipe.CheckConfig, Reasons: b.reasons, Log: o.Log,
+		Version: o.Version, Installer: &viewer{boots: b, engine: e, drivers: drivers, reads: read, networks: nets}, Reasons: b.reasons, Log: o.Log,
 	})
 	control, err := api.ListenControl(cfg.Socket, people)
 	if err != nil {
@@ -148,7 +162,8 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 		return g.Wait()
 	}
 	p := newPlane(cfg, nets, planeParts{
-		engine: e, mirror: mirror, boots: b, leases: s.leases, loaders: ipxe.NewLoaders(), log: o.Log,
+		engine: e, store: st, mirror: mirror, boots: b, reads: read, counts: newCounts(e, o.Log),
+		leases: s.leases, loaders: ipxe.NewLoaders(), log: o.Log,
 	})
 	p.run(ctx, g)
 	if err := p.wait(ctx); err != nil {

@@ -40,6 +40,9 @@ func unknownWords(n network) string {
 // withoutToken is a boot plane path fit for a log: the words that hold a token
 // are left out.
 func withoutToken(path string) string {
+	if attempt, _, ok := mediumKey(path); ok && strings.HasPrefix(path, mediumPrefix) {
+		return mediumPrefix + string(attempt) + "-..." + mediumSuffix
+	}
 	parts := strings.Split(path, "/")
 	if len(parts) > 3 && (parts[1] == api.ScoutRoot[1:] || parts[1] == api.AttemptRoot[1:]) {
 		parts[3] = "..."

@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,10 +24,24 @@ const (
 // the attempt, the image's digest and the file's path in the image.
 const filePrefix = "/image/"
 
+// What is served of an image as a whole, beside the files in it.
+const (
+	wholeDisk = "/disk"      // of a disk image
+	wholeISO  = "/image.iso" // of an ISO whose installer fetches all of it
+)
+
+// orders is where an order's template and secrets are read.
+type orders interface {
+	Order(ctx context.Context, name provisioner.OrderName) (provisioner.Order, error)
+}
+
 // boots joins hosts and images: it fills the recipe of an image in for one
-// host and one attempt. It implements [engine.Installer].
+// host and one attempt. It implements [engine.Installer]; render.go has what is
+// made once for each attempt.
 type boots struct {
 	catalog  *images.Catalog
+	orders   orders
+	site     recipe.Site
 	networks map[string]network // by interface
 }
 
@@ -39,25 +54,48 @@ func (b *boots) scout(h provisioner.Host, root string) (inventory.Netboot, error
 	if h.Status.Key == "" {
 		return inventory.Netboot{}, fmt.Errorf("host %s is %s and needs no scout", h.ID, h.Status.Phase)
 	}
-	return netboot(image, recipe.BootURLs{
+	return b.netboot(image, recipe.BootURLs{
 		Files:  filesURL(root, h, image),
 		Server: root, Token: h.Status.Key.Reveal(), Host: string(h.ID),
-	})
+	}, nil)
 }
 
 const noRamdisk = "there is no discovery ramdisk, so no host can be looked at; make one with: muster ramdisk build --kernel linux-image-....deb --scout FILE"
 
-// installer is the installer of h's image; h reaches the boot plane at root.
-func (b *boots) installer(h provisioner.Host, root string) (inventory.Netboot, error) {
-	image, err := b.catalog.Get(h.Intent.Image)
+// installer is the installer of h's image with what its attempt adds; h reaches
+// the boot plane at root.
+func (b *boots) installer(h provisioner.Host, r provisioner.Rendering, root string) (inventory.Netboot, error) {
+	image, err := b.image(h, r.Image)
 	if err != nil {
-		return inventory.Netboot{}, fmt.Errorf("the image of order %s: %w", h.Intent.Order, err)
+		return inventory.Netboot{}, err
 	}
-	return netboot(image, recipe.BootURLs{
-		Files:  filesURL(root, h, image),
-		Config: attemptURL(root, h) + "/config",
-	})
+	base, files := attemptURL(root, h), filesURL(root, h, image)
+	return b.netboot(image, recipe.BootURLs{
+		Files: files, ISO: files + wholeISO, Config: base + configPath, Seed: base + seedPath,
+		Server: root, Host: string(h.ID), Disk: diskName(h),
+	}, r.Args)
 }
+
+// image is what h is installed from.
+func (b *boots) image(h provisioner.Host, digest string) (images.Image, error) {
+	image, err := b.catalog.Get(digest)
+	if err != nil {
+		return images.Image{}, operator("the image of order %s: %w", h.Intent.Order, err)
+	}
+	return image, nil
+}
+
+// title is how a sentence names an image.
+func title(image images.Image) string {
+	const shown = 12 // digits
+	return cmp.Or(image.Name, image.Digest[:min(shown, len(image.Digest))])
+}
+
+// Paths below an attempt's root, as package api serves them.
+const (
+	configPath = "/config"
+	seedPath   = "/seed"
+)
 
 // filesURL is where h's present attempt finds the files of an image.
 func filesURL(root string, h provisioner.Host, image images.Image) string {
@@ -70,58 +108,59 @@ func attemptURL(root string, h provisioner.Host) string {
 	return root + api.AttemptRoot + "/" + string(a.ID) + "/" + a.Token.Reveal()
 }
 
-func netboot(image images.Image, v recipe.BootURLs) (inventory.Netboot, error) {
-	r, ok := recipe.Find(image.Family)
-	if !ok {
-		return inventory.Netboot{}, fmt.Errorf("image %s is of no family that boots from the network: %s", image.Name, strings.Join(image.Lacks, "; "))
-	}
-	n, err := r.Netboot(v, nil)
+// diskName is the disk of h's present attempt, as it is called below
+// /dev/disk/by-id.
+func diskName(h provisioner.Host) string {
+	return strings.TrimPrefix(h.Status.Attempt.Disk, "/dev/disk/by-id/")
+}
+
+func (b *boots) netboot(image images.Image, urls recipe.BootURLs, args []string) (inventory.Netboot, error) {
+	r, err := b.recipe(image)
 	if err != nil {
-		return inventory.Netboot{}, fmt.Errorf("fill in the recipe of image %s: %w", image.Name, err)
+		return inventory.Netboot{}, err
+	}
+	n, err := r.Netboot(urls, args)
+	if err != nil {
+		return inventory.Netboot{}, fmt.Errorf("fill in the recipe of image %s: %w", title(image), err)
 	}
 	return inventory.Netboot{Kernel: n.Kernel, Initrds: n.Initrds, Cmdline: n.Cmdline}, nil
 }
 
-// Render implements [engine.Installer].
-func (b *boots) Render(_ context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error) {
-	if w := h.Intent.Way; w != "" && w != provisioner.WayNetboot {
-		return provisioner.Rendering{}, operator("order %s wants its image by %s, which this muster cannot do: take the transport out of the order and import it again", h.Intent.Order, w)
+func (b *boots) recipe(image images.Image) (recipe.Recipe, error) {
+	r, ok := b.catalog.Recipe(image)
+	if !ok {
+		return r, operator("image %s is of no family that muster knows: %s", title(image), strings.Join(image.Lacks, "; "))
 	}
-	root, err := b.root(h)
-	if err != nil {
-		return provisioner.Rendering{}, err
-	}
-	base := attemptURL(root, h)
-	config, err := recipe.UserData(recipe.Host{
-		Name:          hostName(h),
-		Disk:          strings.TrimPrefix(h.Status.Attempt.Disk, "/dev/disk/by-id/"),
-		PowerOff:      h.Intent.After == provisioner.AfterPowerOff,
-		BeforeInstall: base + "/step/" + provisioner.StageWriting,
-		AfterInstall:  base + "/step/" + provisioner.StageWritten,
-		Booted:        base + "/booted",
-		Handoff:       carry,
-		Config:        h.Intent.Config,
-	})
-	if err != nil {
-		return provisioner.Rendering{}, err
-	}
-	return provisioner.Rendering{Way: provisioner.WayNetboot, Documents: []provisioner.Document{
-		{Name: "config", Type: "text/cloud-config; charset=utf-8", Content: config},
-	}}, nil
+	return r, nil
 }
 
 // Netboot implements [engine.Installer].
-func (b *boots) Netboot(_ context.Context, h provisioner.Host, _ provisioner.Rendering) (inventory.Netboot, error) {
+func (b *boots) Netboot(_ context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Netboot, error) {
 	root, err := b.root(h)
 	if err != nil {
 		return inventory.Netboot{}, err
 	}
-	return b.installer(h, root)
+	return b.installer(h, r, root)
 }
 
 // Write implements [engine.Installer].
 func (b *boots) Write(_ context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Write, error) {
-	return inventory.Write{}, fmt.Errorf("host %s was rendered for %s, which nobody asked for", h.ID, r.Way)
+	root, err := b.root(h)
+	if err != nil {
+		return inventory.Write{}, err
+	}
+	image, err := b.image(h, r.Image)
+	if err != nil {
+		return inventory.Write{}, err
+	}
+	w := inventory.Write{
+		URL: filesURL(root, h, image) + wholeDisk, Coding: image.Coding, Digest: image.Digest, Size: image.Size,
+		Disk: diskName(h), Serial: target(h).Serial,
+	}
+	for _, d := range r.Seed {
+		w.Seed = append(w.Seed, inventory.SeedFile{Name: d.Name, Content: string(d.Content)})
+	}
+	return w, nil
 }
 
 // hostName is the row's name, or else one that is unique and a valid label.

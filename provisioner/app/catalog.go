@@ -182,7 +182,7 @@ func addFault(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case errors.As(err, &disk):
+	case errors.As(err, &disk), errors.Is(err, images.ErrNoSpace):
 		return diskFault(err)
 	case errors.As(err, &refused):
 		return &provisioner.Fault{Kind: provisioner.Denied, Err: err}

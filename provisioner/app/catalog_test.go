@@ -102,8 +102,6 @@ func TestAnImageIsFetchedProvenShownAndRemoved(t *testing.T) {
 	if err != nil || shown.Family != "talos" || shown.Recipe == nil || shown.Recipe.Format != "talos" || len(shown.Recipe.Proven) != 0 {
 		t.Errorf("shown %+v, %v", shown, err)
 	}
-	_, err = c.Import(t.Context(), v1.Import{Order: "name: p\nprofile: edge-minimum\nimage: talos:current\nhandoff: {driver: callhome}\n", Manifest: "serial\nS1\n"})
-	says(t, err, 422, `image "talos:current" cannot be installed: muster does not write the configuration of a Talos Linux image (talos)`)
 	if len(shown.History) != 1 || shown.History[0].Digest != i.Digest {
 		t.Errorf("history %+v", shown.History)
 	}
@@ -147,6 +145,15 @@ func TestTheRamdiskThatHostsBootIsNotCollected(t *testing.T) {
 	if i, err := c.Image(t.Context(), digests[1]); err != nil || i.Family != "scout" {
 		t.Errorf("the newest is %+v, %v", i, err)
 	}
+}
+
+func TestAnImageOfNoKnownFamilyIsInNoOrder(t *testing.T) {
+	c := people(t)
+	if _, err := c.AddSet(t.Context(), "strange", []client.Part{{Name: "x", Size: 1, Content: strings.NewReader("x")}}); err != nil {
+		t.Fatal(err)
+	}
+	_, err := c.Import(t.Context(), v1.Import{Order: "name: p\nprofile: edge-minimum\nimage: strange\nhandoff: {driver: callhome}\n", Manifest: "serial\nS1\n"})
+	says(t, err, 422, `order line 3, column image: image "strange" cannot be installed: it is of no known family`)
 }
 
 func second(_ v1.Image, err error) error { return err }

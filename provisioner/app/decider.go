@@ -27,10 +27,15 @@ type decider struct {
 // Decide implements [pxe.Decider].
 func (d *decider) Decide(_ context.Context, c pxe.Client) (pxe.Answer, error) {
 	h, listed := d.find(c)
-	if d.offer(h, listed, c.Network) == provisioner.BootSilence {
+	answer := pxe.Answer{Serve: true, Script: scriptPath(c.MAC), Name: h.Intent.Row.Name}
+	switch d.offer(h, listed, c.Network) {
+	case provisioner.BootSilence:
 		return pxe.Answer{}, nil
+	case provisioner.BootImage:
+		answer.Image = mediumPath(h)
+	case provisioner.BootDiscover, provisioner.BootInstall, provisioner.BootLocalDisk:
 	}
-	return pxe.Answer{Serve: true, Script: scriptPath(c.MAC), Name: h.Intent.Row.Name}, nil
+	return answer, nil
 }
 
 // offer is what the host may boot on a network. One that nobody has seen before

@@ -2,6 +2,7 @@ package app
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/muster-boot/muster/images"
@@ -12,9 +13,14 @@ import (
 func installing(id provisioner.HostID, mac string, attempt provisioner.AttemptID, image images.Image) provisioner.Host {
 	h := expected(id, mac, image)
 	h.Status.Phase = provisioner.Installing
-	h.Status.Attempt = provisioner.Attempt{ID: attempt, Phase: provisioner.Installing, Token: "token-of-" + provisioner.Secret(id)}
+	h.Status.Attempt = provisioner.Attempt{ID: attempt, Phase: provisioner.Installing, Token: tokenOf(id), Disk: "/dev/disk/by-id/nvme-1"}
 	h.Facts.Sighting = &provisioner.Sighting{Network: line, MACs: []string{mac}}
 	return h
+}
+
+// tokenOf is the token of a host's attempt. Like all of them it has no hyphen.
+func tokenOf(id provisioner.HostID) provisioner.Secret {
+	return provisioner.Secret("tokenof" + strings.ReplaceAll(string(id), "-", ""))
 }
 
 func TestFilesAreForTheAttemptsThatBootThem(t *testing.T) {

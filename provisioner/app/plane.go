@@ -30,6 +30,7 @@ type server interface {
 type plane struct {
 	servers   []server
 	sightings *sightings
+	counts    *counts
 	// advertiser is nil where no network wants it. Nobody waits for it: hosts
 	// boot without it, only slower, and a link without IPv6 makes it late.
 	advertiser *routeradv.Server
@@ -37,8 +38,11 @@ type plane struct {
 
 type planeParts struct {
 	engine  *engine.Engine
+	store   *store.Store
 	mirror  *store.Mirror
 	boots   *boots
+	reads   *reads
+	counts  *counts
 	leases  *lease.Book
 	loaders ipxe.Loaders
 	log     zerolog.Logger
@@ -53,7 +57,7 @@ func newPlane(cfg config.Config, nets []network, in planeParts) *plane {
 	d := &decider{hosts: in.mirror, unknown: unknown}
 	seen := newSightings(in.engine, unknown, in.log)
 	mounts := in.mounts(d, nets)
-	p := &plane{sightings: seen}
+	p := &plane{sightings: seen, counts: in.counts}
 	full := dhcpNetworks(nets, cfg.BootPort)
 	if len(full) > 0 {
 		p.servers = append(p.servers,
@@ -69,15 +73,18 @@ func newPlane(cfg config.Config, nets []network, in planeParts) *plane {
 }
 
 // mounts is everything that hosts reach over HTTP beside the loaders. Scripts
-// and files are for hosts that the Decider serves; scouts, installers and
-// installed systems show a token instead.
+// and files are for hosts that the Decider serves; scouts, installers, installed
+// systems and whoever reads a host's ISO show a token instead.
 func (in planeParts) mounts(d *decider, nets []network) []httpboot.Mount {
 	boot := api.NewBootPlane(in.engine, in.mirror, in.log)
 	return []httpboot.Mount{
 		{Prefix: scriptPrefix, Ask: true, Handler: &scripts{
 			decider: d, engine: in.engine, mirror: in.mirror, boots: in.boots, networks: byInterface(nets), log: in.log}},
 		{Prefix: filePrefix, Ask: true, Handler: &files{
-			boots: in.boots, decider: d, mirror: in.mirror, engine: in.engine, log: in.log}},
+			boots: in.boots, decider: d, mirror: in.mirror, engine: in.engine, counts: in.counts, log: in.log}},
+		{Prefix: mediumPrefix, Handler: &mediums{
+			engine: in.engine, mirror: in.mirror, store: in.store, boots: in.boots, overlays: &overlays{make: in.boots.overlay},
+			reads: in.reads, counts: in.counts, log: in.log}},
 		{Prefix: api.ScoutRoot, Handler: boot},
 		{Prefix: api.AttemptRoot, Handler: boot},
 	}
@@ -85,6 +92,7 @@ func (in planeParts) mounts(d *decider, nets []network) []httpboot.Mount {
 
 func (p *plane) run(ctx context.Context, g *errgroup.Group) {
 	g.Go(func() error { return p.sightings.Run(ctx) })
+	g.Go(func() error { return p.counts.Run(ctx) })
 	for _, s := range p.servers {
 		g.Go(func() error { return s.Run(ctx) })
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/netip"
@@ -63,6 +64,9 @@ type rig struct {
 	mirror  *store.Mirror
 	catalog *images.Catalog
 	boots   *boots
+	engine  *engine.Engine
+	reads   *reads
+	counts  *counts
 	scripts *scripts
 	address string // of the boot plane
 }
@@ -83,11 +87,13 @@ func newRig(t *testing.T) *rig {
 	}
 	r := &rig{store: store.New(kv, time.Now), catalog: stored}
 	r.mirror = store.NewMirror(r.store)
-	r.boots = &boots{catalog: stored, networks: byInterface(testNetworks())}
+	r.boots = &boots{catalog: stored, orders: r.store, networks: byInterface(testNetworks())}
+	r.order(t, provisioner.Order{Name: "o1"})
 	e := engine.New(engine.Options{
 		Store: r.store, Mirror: r.mirror, Installer: r.boots, Box: box, Drivers: []handoff.Driver{callhome.Driver{}}, Holder: "test", Log: zerolog.Nop(),
 		Deadlines: lifecycle.Deadlines{Discover: time.Hour, Verify: time.Hour, Install: time.Hour, Register: time.Hour},
 	})
+	r.engine, r.reads, r.counts = e, newReads(), newCounts(e, zerolog.Nop())
 	server := r.server(e)
 	ctx, cancel := context.WithCancel(context.Background())
 	g, ctx := errgroup.WithContext(ctx)
@@ -118,7 +124,7 @@ func await(t *testing.T, ctx context.Context, ready <-chan struct{}) {
 // server mounts what muster mounts.
 func (r *rig) server(e *engine.Engine) *httpboot.Server {
 	d := &decider{hosts: r.mirror, unknown: map[string]config.Unknown{line: config.UnknownSilent, bench: config.UnknownDiscover}}
-	parts := planeParts{engine: e, mirror: r.mirror, boots: r.boots, log: zerolog.Nop()}
+	parts := planeParts{engine: e, store: r.store, mirror: r.mirror, boots: r.boots, reads: r.reads, counts: r.counts, log: zerolog.Nop()}
 	mounts := parts.mounts(d, testNetworks())
 	r.scripts = mounts[0].Handler.(*scripts)
 	owners := pxetest.Owners{}
@@ -151,9 +157,12 @@ func (r *rig) kairos(t *testing.T) images.Image {
 		t.Skip("xorriso is not installed")
 	}
 	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "kairos.iso")
-	err := os.Mkdir(filepath.Join(dir, "boot"), 0o700)
-	for _, name := range []string{"boot/kernel", "boot/initrd", "rootfs.squashfs"} {
-		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(name), 0o600))
+	err := os.MkdirAll(filepath.Join(dir, "boot/grub2"), 0o700)
+	for name, text := range map[string]string{
+		"boot/kernel": "the kernel", "boot/initrd": "the initrd", "rootfs.squashfs": strings.Repeat("the root file system\n", 200_000),
+		"boot/grub2/grub.cfg": "menuentry install {\n  linux /boot/kernel cdroot\n  initrd /boot/initrd\n}\n",
+	} {
+		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -172,6 +181,44 @@ func (r *rig) kairos(t *testing.T) images.Image {
 		t.Fatalf("the ISO is %q that lacks %v: %v", i.Family, i.Lacks, err)
 	}
 	return i
+}
+
+// order puts an order into the store, in the place of one of that name.
+func (r *rig) order(t *testing.T, o provisioner.Order) {
+	t.Helper()
+	if before, err := r.store.Order(t.Context(), o.Name); err == nil {
+		o.Revision = before.Revision
+	}
+	if err := r.store.Commit(t.Context(), store.Change{PutOrders: []provisioner.Order{o}}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// until waits for a host to be as it should.
+func (r *rig) until(t *testing.T, id provisioner.HostID, is func(provisioner.Host) bool) provisioner.Host {
+	t.Helper()
+	changed, stop := r.mirror.Subscribe()
+	defer stop()
+	for {
+		if h, ok := r.mirror.Host(id); ok && is(h) {
+			return h
+		}
+		select {
+		case <-changed:
+		case <-t.Context().Done():
+			t.Fatalf("host %s never was as it should be", id)
+		}
+	}
+}
+
+// prepared waits until the engine has rendered what a host gets.
+func (r *rig) prepared(t *testing.T, id provisioner.HostID) provisioner.Host {
+	t.Helper()
+	h := r.until(t, id, func(h provisioner.Host) bool { return h.Facts.Prepared != nil })
+	if problem := h.Facts.Prepared.Problem; problem != "" {
+		t.Fatal(problem)
+	}
+	return h
 }
 
 // list puts hosts into the store and waits until all know them.
@@ -199,12 +246,20 @@ func expected(id provisioner.HostID, mac string, image images.Image) provisioner
 // ask asks the boot plane from a loopback address.
 func (r *rig) ask(t *testing.T, method, from, path string) (status int, body string) {
 	t.Helper()
+	resp, body := r.askFor(t, method, from, path, nil)
+	return resp.StatusCode, body
+}
+
+// askFor is ask with a header, and gives all of the answer.
+func (r *rig) askFor(t *testing.T, method, from, path string, header http.Header) (*http.Response, string) {
+	t.Helper()
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}}
 	c := http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, DisableKeepAlives: true}}
 	req, err := http.NewRequestWithContext(t.Context(), method, "http://"+r.address+path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
+	maps.Copy(req.Header, header)
 	resp, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)
@@ -214,7 +269,7 @@ func (r *rig) ask(t *testing.T, method, from, path string) (status int, body str
 	if err != nil {
 		t.Fatal(err)
 	}
-	return resp.StatusCode, string(text)
+	return resp, string(text)
 }
 
 func (r *rig) host(t *testing.T, id provisioner.HostID) provisioner.Host {

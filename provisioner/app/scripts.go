@@ -86,17 +86,29 @@ func (s *scripts) offer(ctx context.Context, h provisioner.Host, n network) (str
 		}
 		return s.netboot(ctx, h, "muster: "+h.Status.Why, boot)
 	case provisioner.BootInstall:
-		boot, err := s.boots.installer(h, n.base)
+		_, rendering, err := s.engine.Rendering(ctx, h.Status.Attempt.ID)
+		if err != nil {
+			return "", err
+		}
+		boot, err := s.boots.installer(h, rendering, n.base)
 		if err != nil {
 			return "", err
 		}
 		return s.netboot(ctx, h, "muster: "+h.Status.Why, boot)
 	case provisioner.BootLocalDisk:
 		return ipxe.LocalDisk(n.base)
-	case provisioner.BootImage, provisioner.BootSilence: // what is awaited says what to do
+	case provisioner.BootImage:
+		return ipxe.Refuse(byFirmware), nil
+	case provisioner.BootSilence:
 	}
 	return ipxe.Refuse("muster: " + lifecycle.Awaiting(h)), nil
 }
+
+// byFirmware is for a host that came by PXE and must not: an ISO that a loader
+// attached would be gone when the kernel takes over, what the firmware's own
+// HTTP boot fetches stays in memory for it. The loader ends, so that firmware
+// goes on to its next boot option.
+const byFirmware = "muster: this host boots its own ISO by the HTTP boot of its UEFI firmware, not by PXE. Choose UEFI HTTP boot in its boot order."
 
 func (s *scripts) netboot(ctx context.Context, h provisioner.Host, say string, n inventory.Netboot) (string, error) {
 	body, err := ipxe.Netboot{Say: say, Kernel: n.Kernel, Initrds: n.Initrds, Cmdline: n.Cmdline}.Script()

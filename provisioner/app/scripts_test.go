@@ -68,16 +68,15 @@ func TestAScriptIsOfTheNetworkItIsAskedOn(t *testing.T) {
 	r.set(t, "ramdisk", "/kernel", "/initrd")
 	image := r.kairos(t)
 	here := testNetworks()[0]
-	for phase, mac := range map[provisioner.Phase]string{provisioner.Discovered: firstMAC, provisioner.Installing: secondMAC} {
-		h := expected(provisioner.HostID("h-"+phase), mac, image)
-		h.Status.Phase, h.Status.Key = phase, "key"
-		h.Status.Attempt = provisioner.Attempt{ID: provisioner.AttemptID("a-" + phase), Token: "token", Phase: phase}
+	discovered := expected("h-discovered", firstMAC, image)
+	discovered.Status.Phase, discovered.Status.Key = provisioner.Discovered, "key"
+	discovered.Status.Attempt = provisioner.Attempt{ID: "a-discovered", Token: "token", Phase: provisioner.Discovered}
+	r.list(t, discovered, installing("h-installing", secondMAC, "a-installing", image))
+	for _, h := range []provisioner.Host{discovered, r.prepared(t, "h-installing")} {
 		h.Facts.Sighting = &provisioner.Sighting{Network: bench}
-		h.Facts.Prepared = &provisioner.Prepared{Attempt: h.Status.Attempt.ID, Way: provisioner.WayNetboot}
-		r.list(t, h)
 		body, err := r.scripts.offer(t.Context(), h, here)
 		if err != nil || !strings.Contains(body, lineBase+"/") || strings.Contains(body, benchBase) {
-			t.Errorf("%s: %v\n%s", phase, err, body)
+			t.Errorf("%s: %v\n%s", h.ID, err, body)
 		}
 	}
 }

@@ -26,9 +26,12 @@ type Host struct {
 	Address  string     `json:"address"`
 	LastSeen *time.Time `json:"last_seen"`
 
-	Profile  string    `json:"profile"`
-	Image    string    `json:"image"` // digest
-	Handoff  string    `json:"handoff"`
+	Profile   string `json:"profile"`
+	Image     string `json:"image"`      // digest
+	ImageName string `json:"image_name"` // a tag of that image; empty where it has none
+	Way       string `json:"way"`        // netboot, media, uefi-http or write; empty: not decided
+	Handoff   string `json:"handoff"`
+
 	Findings []Finding `json:"findings"` // of the last verdict; never null
 	Progress *Progress `json:"progress"`
 	Receipt  *Receipt  `json:"receipt"`
@@ -50,13 +53,77 @@ type Finding struct {
 	Sentence string `json:"sentence"`
 }
 
-// Progress is the last sign of life of the current attempt.
+// Progress is how far the current attempt is: its last sign of life, and all of
+// its stages.
 type Progress struct {
 	Stage  string    `json:"stage"`
 	Detail string    `json:"detail"`
-	Bytes  int64     `json:"bytes"` // 0 where the stage does not count bytes
-	Total  int64     `json:"total"` // 0 where it is not known
-	At     time.Time `json:"at"`
+	Bytes  int64     `json:"bytes"`  // 0 where the stage does not count bytes
+	Total  int64     `json:"total"`  // 0 where it is not known
+	Rate   int64     `json:"rate"`   // bytes a second, over all of the stage; 0 where it is not known
+	ETA    *int64    `json:"eta"`    // seconds from At to the end of the stage; null where nobody knows
+	At     time.Time `json:"at"`     // of the last byte, or of the step
+	Stages []Stage   `json:"stages"` // in the order in which they began; never null
+}
+
+// Stage is one stage of an attempt.
+type Stage struct {
+	Stage string    `json:"stage"`
+	Bytes int64     `json:"bytes"`
+	Total int64     `json:"total"`
+	Rate  int64     `json:"rate"`
+	Began time.Time `json:"began"`
+	At    time.Time `json:"at"`
+}
+
+// Preview is what a host is given, without secrets and tokens.
+type Preview struct {
+	Host      string            `json:"host"`
+	Attempt   string            `json:"attempt"` // whose it is; empty: what the next attempt would give
+	Image     string            `json:"image"`   // digest
+	Way       string            `json:"way"`
+	Notes     []string          `json:"notes"`     // sentences on what stands in for something, or what this way cannot do; never null
+	Documents []PreviewDocument `json:"documents"` // never null
+	Kernel    string            `json:"kernel"`    // URL; of a netboot
+	Initrds   []string          `json:"initrds"`   // URLs; never null
+	Cmdline   string            `json:"cmdline"`   // of a netboot
+	Medium    []PreviewChange   `json:"medium"`    // what differs in the host's ISO; never null
+	Seed      []PreviewDocument `json:"seed"`      // of the volume beside a disk image; never null
+	Disk      string            `json:"disk"`      // that is written, below /dev/disk/by-id
+	Coding    string            `json:"coding"`    // of a disk image
+}
+
+// PreviewDocument is one text that a host reads.
+type PreviewDocument struct {
+	Name    string `json:"name"`
+	Type    string `json:"type"` // media type
+	Content string `json:"content"`
+}
+
+// PreviewChange is one difference of a host's ISO: a file, or kernel arguments.
+type PreviewChange struct {
+	Path    string   `json:"path"` // empty for kernel arguments
+	Content string   `json:"content"`
+	Args    []string `json:"args"` // put last; never null
+	Drop    []string `json:"drop"` // taken out; never null
+}
+
+// Medium says where a host's own ISO is.
+type Medium struct {
+	URL     string   `json:"url"`
+	Attempt string   `json:"attempt"`
+	Way     string   `json:"way"`
+	Size    int64    `json:"size"`    // bytes
+	Readers []Reader `json:"readers"` // who fetched of it; never null
+	Say     string   `json:"say"`     // what to do with it, as a sentence
+}
+
+// Reader is somebody who fetched of a medium.
+type Reader struct {
+	Address string    `json:"address"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+	Bytes   int64     `json:"bytes"` // of the medium that came at least once
 }
 
 // Receipt is the hand-off's proof that the host is registered.

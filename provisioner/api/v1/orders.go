@@ -2,20 +2,24 @@ package v1
 
 import "time"
 
-// Order is one batch for one purpose. The values of its extra user-data are
-// not shown: they may be secret.
+// Order is one batch for one purpose. What it adds to the configuration of its
+// hosts is not shown: it may be secret.
 type Order struct {
-	Name     string         `json:"name"`
-	Profile  string         `json:"profile"`
-	Image    string         `json:"image"` // digest
-	Handoff  string         `json:"handoff"`
-	Erase    bool           `json:"erase"`
-	After    string         `json:"after"`
-	Config   []string       `json:"config"` // keys of its extra user-data; never null
-	Imported time.Time      `json:"imported"`
-	Started  *time.Time     `json:"started"` // null: not started, or stopped
-	Hosts    []string       `json:"hosts"`   // ids; never null
-	Phases   map[string]int `json:"phases"`  // how many of its hosts are where
+	Name      string         `json:"name"`
+	Profile   string         `json:"profile"`
+	Image     string         `json:"image"`      // digest
+	ImageName string         `json:"image_name"` // a tag of that image; empty where it has none
+	Handoff   string         `json:"handoff"`
+	Erase     bool           `json:"erase"`
+	After     string         `json:"after"`
+	Transport string         `json:"transport"` // netboot, media, uefi-http or write; empty: by image
+	Config    []string       `json:"config"`    // keys that it adds; never null
+	Secrets   []string       `json:"secrets"`   // names; never null
+	Template  int            `json:"template"`  // lines; 0: it has none
+	Imported  time.Time      `json:"imported"`
+	Started   *time.Time     `json:"started"` // null: not started, or stopped
+	Hosts     []string       `json:"hosts"`   // ids; never null
+	Phases    map[string]int `json:"phases"`  // how many of its hosts are where
 }
 
 // Import is an order with its manifest, to be taken in whole or not at all.

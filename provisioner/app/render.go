@@ -1,0 +1,252 @@
+package app
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/muster-boot/muster/images"
+	"github.com/muster-boot/muster/images/overlay"
+	"github.com/muster-boot/muster/images/recipe"
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/provisioner"
+)
+
+// maxDocument bounds one text that a host is given, in bytes: a rendering has
+// several of them and is kept in the store.
+const maxDocument = 512 << 10
+
+// Render implements [engine.Installer]: all that an attempt gives its host, by
+// the way that its image takes. What keeps it from that a person must mend.
+func (b *boots) Render(ctx context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error) {
+	root, err := b.root(h)
+	if err != nil {
+		return provisioner.Rendering{}, err
+	}
+	order, err := b.orders.Order(ctx, h.Intent.Order)
+	if err != nil {
+		return provisioner.Rendering{}, err
+	}
+	r, err := b.rendered(order, h, root, carry)
+	if err != nil {
+		return r, &provisioner.Fault{Kind: provisioner.Operator, Err: discreet(err, secretsOf(order, h)...)}
+	}
+	return r, nil
+}
+
+// rendered makes a rendering, without who and when. Its errors may quote what a
+// template made of secrets.
+func (b *boots) rendered(order provisioner.Order, h provisioner.Host, root string, carry map[string]any) (provisioner.Rendering, error) {
+	image, err := b.image(h, h.Intent.Image)
+	if err != nil {
+		return provisioner.Rendering{}, err
+	}
+	rec, err := b.recipe(image)
+	if err != nil {
+		return provisioner.Rendering{}, err
+	}
+	way, err := b.way(image, rec, h)
+	if err != nil {
+		return provisioner.Rendering{}, err
+	}
+	got, err := rec.Render(b.values(order, h, image, root, carry), recipe.Source{Template: order.Template, Config: h.Intent.Config})
+	if err != nil {
+		return provisioner.Rendering{}, err
+	}
+	r := carried(way, got)
+	r.Image = image.Digest
+	if err := checkSizes(r); err != nil {
+		return r, err
+	}
+	if way == provisioner.WayMedia || way == provisioner.WayUEFIHTTP {
+		_, err = b.overlay(r) // that it can be made is known before the host waits for it
+	}
+	return r, err
+}
+
+// carried is what a host gets of a rendering by one way; the rest nobody reads.
+func carried(way provisioner.Way, got recipe.Rendered) provisioner.Rendering {
+	r := provisioner.Rendering{Way: way, Documents: documents(got.Documents)}
+	switch way {
+	case provisioner.WayNetboot:
+		r.Args = got.Args
+	case provisioner.WayMedia, provisioner.WayUEFIHTTP:
+		for _, c := range got.Medium {
+			r.Medium = append(r.Medium, provisioner.Change{Path: c.Path, Content: c.Content, Args: c.Args, Drop: c.Drop})
+		}
+	case provisioner.WayWrite:
+		r.Seed = documents(got.Seed)
+	}
+	return r
+}
+
+func documents(list []recipe.Document) []provisioner.Document {
+	var out []provisioner.Document
+	for _, d := range list {
+		out = append(out, provisioner.Document{Name: d.Name, Type: d.Type, Content: d.Content})
+	}
+	return out
+}
+
+func checkSizes(r provisioner.Rendering) error {
+	for _, d := range slices.Concat(r.Documents, r.Seed) {
+		if len(d.Content) > maxDocument {
+			return fmt.Errorf("template: the host's %s would have %d KiB, more than %d", d.Name, len(d.Content)>>10, maxDocument>>10)
+		}
+	}
+	for _, c := range r.Medium {
+		if len(c.Content) > maxDocument {
+			return fmt.Errorf("template: %s on the host's ISO would have %d KiB, more than %d", c.Path, len(c.Content)>>10, maxDocument>>10)
+		}
+	}
+	return nil
+}
+
+// way is how the image reaches h: as its order says, else the first of the
+// recipe's ways that this image and this host can go.
+func (b *boots) way(image images.Image, rec recipe.Recipe, h provisioner.Host) (provisioner.Way, error) {
+	if err := rec.Installs(); err != nil {
+		return "", fmt.Errorf("image %s: %w", title(image), err)
+	}
+	if want := h.Intent.Way; want != "" {
+		if why := b.barred(image, rec, recipe.Transport(want), h); why != "" {
+			return "", fmt.Errorf("transport: image %s cannot reach the host by %s: %s", title(image), want, why)
+		}
+		return want, nil
+	}
+	var reasons []string
+	for _, w := range rec.Ways() {
+		why := b.barred(image, rec, w.Transport, h)
+		if why == "" {
+			return provisioner.Way(w.Transport), nil
+		}
+		reasons = append(reasons, fmt.Sprintf("by %s not, because %s", w.Transport, why))
+	}
+	return "", fmt.Errorf("image %s cannot reach the host: %s", title(image), strings.Join(reasons, "; "))
+}
+
+// barred says why the image cannot reach h by a transport; nothing: it can.
+func (b *boots) barred(image images.Image, rec recipe.Recipe, t recipe.Transport, h provisioner.Host) string {
+	if err := rec.WhyNot(t); err != nil {
+		return err.Error()
+	}
+	if t == recipe.Medium || t == recipe.UEFIHTTP {
+		if _, err := b.catalog.Index(image.Digest); err != nil {
+			return err.Error()
+		}
+	}
+	if report := h.Facts.Report; t == recipe.UEFIHTTP && report != nil && report.Report.Firmware.Mode == "bios" {
+		return "its firmware is a BIOS; switch it to UEFI, or choose another transport"
+	}
+	return ""
+}
+
+// values are all that a template may say of h in its present attempt.
+func (b *boots) values(order provisioner.Order, h provisioner.Host, image images.Image, root string, carry map[string]any) recipe.Values {
+	base := attemptURL(root, h)
+	v := recipe.Values{
+		Site: b.site, Order: recipe.Order{Name: string(order.Name)},
+		Host:    recipe.Identity{ID: string(h.ID), Name: hostName(h), Serial: h.Intent.Row.Serial, UUID: h.Intent.Row.UUID, MACs: h.Intent.Row.MACs},
+		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(cmp.Or(h.Intent.After, provisioner.AfterReboot)), Label: image.Label, Handoff: carry,
+		Secrets: map[string]string{},
+		URL: recipe.URLs{
+			Config: base + configPath, Seed: base + seedPath, Early: step(base, provisioner.StageEarly),
+			Writing: step(base, provisioner.StageWriting), Written: step(base, provisioner.StageWritten),
+			Booted: base + "/booted", PhoneHome: base + "/phone-home", Register: base + "/register",
+		},
+	}
+	for name, secret := range order.Secrets {
+		v.Secrets[name] = secret.Reveal()
+	}
+	if r := h.Facts.Report; r != nil {
+		seen(&v, r.Report)
+	}
+	return v
+}
+
+func step(base, stage string) string { return base + "/step/" + stage }
+
+// seen fills in what the scout saw of a host; what was ordered stays.
+func seen(v *recipe.Values, r inventory.Report) {
+	if v.Host.Serial == "" && !inventory.Junk(r.System.Serial) {
+		v.Host.Serial = r.System.Serial
+	}
+	if v.Host.UUID == "" {
+		v.Host.UUID, _ = inventory.NormalUUID(r.System.UUID)
+	}
+	v.Host.MACs = slices.Clone(v.Host.MACs)
+	for _, n := range r.NICs {
+		v.NICs = append(v.NICs, recipe.NIC{Name: n.Name, MAC: n.MAC, Driver: n.Driver, Booted: n.Booted})
+		if mac, genuine := inventory.NormalMAC(n.MAC); genuine && !slices.Contains(v.Host.MACs, mac) {
+			v.Host.MACs = append(v.Host.MACs, mac)
+		}
+	}
+}
+
+// target is the disk of h's present attempt, as the scout saw it.
+func target(h provisioner.Host) recipe.Target {
+	t := recipe.Target{ByID: diskName(h)}
+	if h.Facts.Report == nil {
+		return t
+	}
+	for _, d := range h.Facts.Report.Report.Disks {
+		if slices.Contains(d.ByID, t.ByID) {
+			t.Serial, t.Model, t.Bytes = d.Serial, d.Model, uint64(d.Size)
+		}
+	}
+	return t
+}
+
+// overlay makes a host's own ISO of a rendering. What it keeps of the image is
+// an index; its bytes are read through [overlay.Overlay.On].
+func (b *boots) overlay(r provisioner.Rendering) (*overlay.Overlay, error) {
+	index, err := b.catalog.Index(r.Image)
+	if err != nil {
+		return nil, err
+	}
+	base, err := b.catalog.Base(r.Image)
+	if err != nil {
+		return nil, err
+	}
+	defer base.Close()
+	changes := make([]overlay.Change, len(r.Medium))
+	for n, c := range r.Medium {
+		changes[n] = overlay.Change{Path: c.Path, Content: c.Content, Args: c.Args, Drop: c.Drop}
+	}
+	return overlay.Build(base, index, changes)
+}
+
+// secretsOf are the texts that nobody may read in what is said of h.
+func secretsOf(order provisioner.Order, h provisioner.Host) []string {
+	secrets := []string{h.Status.Attempt.Token.Reveal(), h.Status.Key.Reveal()}
+	for _, s := range order.Secrets {
+		secrets = append(secrets, s.Reveal())
+	}
+	return secrets
+}
+
+// masked is what is shown in the place of a secret.
+const masked = "********"
+
+// discreet is an error without the secrets that its text may quote.
+func discreet(err error, secrets ...string) error {
+	text := err.Error()
+	for _, s := range secrets {
+		const least = 4 // bytes; what is shorter would be found anywhere
+		if len(s) >= least {
+			text = strings.ReplaceAll(text, s, masked)
+		}
+	}
+	return &quiet{text, err}
+}
+
+// quiet is an error under another text.
+type quiet struct {
+	text string
+	err  error
+}
+
+func (q *quiet) Error() string { return q.text }
+func (q *quiet) Unwrap() error { return q.err }
