@@ -1,12 +1,14 @@
 package bmctest
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -17,6 +19,9 @@ import (
 	"testing"
 	"time"
 )
+
+// testTimeout is long for anything here.
+const testTimeout = 20 * time.Second
 
 // second is a BMC's second in these tests.
 const second = 15 * time.Millisecond
@@ -239,7 +244,7 @@ func (b *bench) members(path string) []string {
 // await waits until ok is true.
 func (b *bench) await(what string, ok func() bool) {
 	b.t.Helper()
-	deadline := time.NewTimer(20 * time.Second)
+	deadline := time.NewTimer(testTimeout)
 	defer deadline.Stop()
 	tick := time.NewTicker(2 * time.Millisecond)
 	defer tick.Stop()
@@ -255,7 +260,7 @@ func (b *bench) await(what string, ok func() bool) {
 // tag is the If-Match header of a resource, where it has one.
 func (b *bench) tag(path string) []string {
 	b.t.Helper()
-	if tag := b.good("GET", path, nil).header.Get("ETag"); tag != "" {
+	if tag := b.good("GET", path, nil, "Accept-Encoding", "identity").header.Get("ETag"); tag != "" {
 		return []string{"If-Match", tag}
 	}
 	return nil
@@ -272,11 +277,7 @@ func (b *bench) reset(kind string) {
 	case "ForceOff":
 		b.await("power off", func() bool { return !b.host.On() })
 	}
-	b.await("the end of the change", func() bool {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		return !b.power.moving
-	})
+	b.await("the end of the change", func() bool { return !b.State().Moving })
 }
 
 // lastBoot is what the firmware was told last.
@@ -308,4 +309,28 @@ func (b *bench) insert(slot string, body object) reply {
 // bootOnce is the override that everybody sends.
 func bootOnce(target string) object {
 	return object{"Boot": object{overrideTarget: target, overrideEnabled: once}}
+}
+
+// untilReset makes requests on one connection until it breaks, n at most.
+func (b *bench) untilReset(n int) error {
+	b.t.Helper()
+	conn, err := net.Dial("tcp", strings.TrimPrefix(b.URL(), "http://"))
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	defer conn.Close()
+	in := bufio.NewReader(conn)
+	for range n {
+		if _, err := fmt.Fprintf(conn, "GET /redfish/v1 HTTP/1.1\r\nHost: bmc\r\n\r\n"); err != nil {
+			return err
+		}
+		resp, err := http.ReadResponse(in, nil)
+		if err != nil {
+			return err
+		}
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+			return err
+		}
+	}
+	return nil
 }

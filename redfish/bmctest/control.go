@@ -13,6 +13,7 @@ const controlRoot = "/control/"
 type State struct {
 	Personality string    `json:"personality"`
 	On          bool      `json:"on"`
+	Moving      bool      `json:"moving"` // a power change is going on
 	Inserted    []string  `json:"inserted"`
 	Target      string    `json:"target"`
 	Enabled     string    `json:"enabled"`
@@ -32,6 +33,9 @@ func (e *Emulator) State() State {
 	}
 	s.Target, s.Enabled, s.Mode = e.Override()
 	s.Sessions, _, _ = e.Sessions()
+	e.mu.Lock()
+	s.Moving = e.power.moving
+	e.mu.Unlock()
 	return s
 }
 
