@@ -1,8 +1,10 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -142,5 +144,42 @@ func TestDriveAndBootOrderFollowTheirCommands(t *testing.T) {
 	}
 	if asked := media.asked(); len(asked) < 2 || asked[1] == "" {
 		t.Errorf("QEMU asked for the ranges %q, want some", asked)
+	}
+}
+
+func TestHostSpeaksToItsBMC(t *testing.T) {
+	needRoot(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	bmc, err := net.ListenUnix("unix", &net.UnixAddr{Name: filepath.Join(t.TempDir(), "bmc")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bmc.Close()
+	l := ForTest(t, oneNetwork...)
+	spec := haltingHost()
+	spec.IPMI = bmc.Addr().String()
+	h, err := l.AddHost(ctx, spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := h.PowerOn(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := bmc.SetDeadline(time.Now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	conn, err := bmc.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	first := make([]byte, 2)
+	if _, err := io.ReadFull(conn, first); err != nil {
+		t.Fatal(err)
+	}
+	// What QEMU says first is the version of its protocol.
+	if want := []byte{0xff, 1}; !bytes.Equal(first, want) {
+		t.Errorf("the host begins with %#x, want %#x", first, want)
 	}
 }
