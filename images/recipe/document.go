@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -119,7 +120,7 @@ func parseMap(what, text string, headers []string) (map[string]any, error) {
 		return nil, fmt.Errorf("%s: %w", what, err)
 	}
 	if err := yaml.Unmarshal([]byte(text), &doc); err != nil {
-		return nil, fmt.Errorf("%s, filled in, is no YAML map: %w", what, err)
+		return nil, fmt.Errorf("%s: filled in, it is no YAML map: %s", what, yamlError(err))
 	}
 	if doc == nil {
 		doc = map[string]any{}
@@ -132,7 +133,7 @@ func parseMap(what, text string, headers []string) (map[string]any, error) {
 func noAnchors(text []byte, several bool) error {
 	file, err := parser.ParseBytes(text, 0)
 	if err != nil {
-		return fmt.Errorf("filled in, it is no YAML: %w", err)
+		return fmt.Errorf("filled in, it is no YAML: %s", yamlError(err))
 	}
 	if len(file.Docs) > 1 && !several {
 		return errors.New("it holds more than one YAML document; leave the lines --- out")
@@ -147,6 +148,15 @@ func noAnchors(text []byte, several bool) error {
 	}
 	return found
 }
+
+// yamlError is an error of the YAML reader without the lines around it, which
+// may hold secrets.
+func yamlError(err error) string {
+	text := yaml.FormatError(err, false, false)
+	return yamlPlace.ReplaceAllString(text, "line $1, column $2: ")
+}
+
+var yamlPlace = regexp.MustCompile(`^\[(\d+):(\d+)\] `)
 
 type visitor func(ast.Node)
 

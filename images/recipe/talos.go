@@ -85,7 +85,7 @@ func parseMaps(what, text string) ([]map[string]any, error) {
 			return documents, nil
 		}
 		if err != nil {
-			return nil, fmt.Errorf("%s, filled in, is no YAML map: %w", what, err)
+			return nil, fmt.Errorf("%s: filled in, it is no YAML map: %s", what, yamlError(err))
 		}
 		if len(doc) > 0 {
 			documents = append(documents, doc)

@@ -244,16 +244,21 @@ func (r *run) print(value any) (text, error) {
 }
 
 // unmistakable refuses a text that some language could take for more than
-// letters: the end of a line, a quote, a comment, a separator, an option.
+// letters: the end of a line, a quote, a comment, a separator, an option. Its
+// errors do not show the text, which may be a secret.
 func unmistakable(s string) error {
 	if s == "" {
 		return nil
 	}
-	if err := checkLetters(s, letters+"+=@,#"); err != nil {
-		return fmt.Errorf("%w unless it is quoted; put quote or shell before it", err)
-	}
-	if strings.ContainsRune("-#=@,", rune(s[0])) || s[len(s)-1] == ':' {
-		return fmt.Errorf("%q may not begin or end so unless it is quoted; put quote or shell before it", s)
+	odd := strings.IndexFunc(s, func(c rune) bool { return !strings.ContainsRune(letters+"+=@,#", c) })
+	switch {
+	case odd >= 0:
+		c, _ := utf8.DecodeRuneInString(s[odd:])
+		return fmt.Errorf("the value holds %q; put quote or shell before it", c)
+	case strings.ContainsRune("-#=@,", rune(s[0])):
+		return fmt.Errorf("the value begins with %q; put quote or shell before it", s[0])
+	case s[len(s)-1] == ':':
+		return errors.New("the value ends in a colon; put quote or shell before it")
 	}
 	return small(s)
 }
@@ -285,7 +290,7 @@ func (r *run) quote(value any) (text, error) {
 			return "", err
 		}
 		if strings.HasSuffix(s, `\`) { // the next line would be part of it
-			return "", fmt.Errorf("%q may not end in a backslash in a line of a preseed", s)
+			return "", errors.New("a line of a preseed may not end in a backslash")
 		}
 	case verbatim:
 	}
