@@ -334,3 +334,12 @@ func (b *bench) untilReset(n int) error {
 	}
 	return nil
 }
+
+func jsonOf(t *testing.T, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}

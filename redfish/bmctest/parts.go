@@ -79,42 +79,44 @@ func swapUUID(u string) string {
 	return u[6:8] + u[4:6] + u[2:4] + u[0:2] + "-" + u[11:13] + u[9:11] + "-" + u[16:18] + u[14:16] + u[18:]
 }
 
-// partsTree is the machine's hardware. Members are made anew for each request,
-// because a fault may change them; their number is the machine's.
+// partsTree is the machine's hardware.
 func (e *Emulator) partsTree() map[string]resource {
-	p := e.systemPath()
 	tree := map[string]resource{}
-	e.plantList(tree, p+"/Processors", "Processor", e.processors)
-	e.plantList(tree, p+"/Memory", "Memory", e.memory)
-	e.plantList(tree, p+"/EthernetInterfaces", "EthernetInterface", e.nics)
-	e.plantStorage(tree, p+"/Storage")
+	for p, kind := range map[string]string{"Processors": "Processor", "Memory": "Memory", "EthernetInterfaces": "EthernetInterface"} {
+		dir := e.systemPath() + "/" + p
+		tree[dir] = resource{get: func() object {
+			var members []string
+			for _, o := range e.parts(dir) {
+				members = append(members, path.Join(dir, o["Id"].(string)))
+			}
+			return e.collection(dir, kind, members)
+		}}
+	}
+	e.plantStorage(tree, e.systemPath()+"/Storage")
 	return tree
 }
 
-// plantList plants a collection of up to maxParts parts. A part that the
-// machine does not have, or only a lying BMC has, is found only if it is there.
-func (e *Emulator) plantList(tree map[string]resource, p, kind string, parts func(p string) []object) {
-	tree[p] = resource{get: func() object {
-		var members []string
-		for _, o := range parts(p) {
-			members = append(members, path.Join(p, o["Id"].(string)))
-		}
-		return e.collection(p, kind, members)
-	}}
-	for _, o := range parts(p) {
-		id := o["Id"].(string)
-		tree[path.Join(p, id)] = resource{get: func() object { return e.part(parts(p), id) }}
+// parts are the members of a collection of hardware, made anew each time: a
+// lying BMC has other ones.
+func (e *Emulator) parts(dir string) []object {
+	switch dir {
+	case e.systemPath() + "/Processors":
+		return e.processors(dir)
+	case e.systemPath() + "/Memory":
+		return e.memory(dir)
+	case e.systemPath() + "/EthernetInterfaces":
+		return e.nics(dir)
 	}
+	return nil
 }
 
-// part is the one of an id; a part that a lie has taken away shows as absent.
-func (e *Emulator) part(parts []object, id string) object {
-	for _, o := range parts {
+func (e *Emulator) partResource(dir, id string) (resource, bool) {
+	for _, o := range e.parts(dir) {
 		if o["Id"] == id {
-			return o
+			return fixed(o), true
 		}
 	}
-	return object{"Id": id, "Status": object{"State": "Absent"}}
+	return resource{}, false
 }
 
 func (e *Emulator) processors(p string) []object {

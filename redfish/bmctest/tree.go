@@ -49,7 +49,7 @@ func (e *Emulator) find(p string) (resource, bool) {
 		return r, ok
 	}
 	dir, id := path.Split(p)
-	switch strings.TrimRight(dir, "/") {
+	switch dir = strings.TrimRight(dir, "/"); dir {
 	case sessionsPath:
 		return e.sessionResource(id)
 	case tasksPath:
@@ -57,7 +57,7 @@ func (e *Emulator) find(p string) (resource, bool) {
 	case monitorsPath:
 		return e.monitorResource(id)
 	}
-	return resource{}, false
+	return e.partResource(dir, id)
 }
 
 // plant makes the tree that stands.
