@@ -116,6 +116,13 @@ func (r Recipe) check() error {
 	for _, arg := range slices.Concat(r.Cmdline, r.Media.Cmdline) {
 		wrong = append(wrong, checkTemplate(arg))
 	}
+	for name, template := range map[string]string{"template": r.Template, "config: install": r.Config.Install} {
+		_, err := (&run{language: verbatim}).compile(name, template)
+		wrong = append(wrong, err)
+	}
+	if r.Template != "" && r.Config.Format == None {
+		wrong = append(wrong, errors.New("template: with the format none nobody reads it"))
+	}
 	return errors.Join(wrong...)
 }
 
@@ -145,20 +152,6 @@ func (b Book) Find(family string) (Recipe, bool) {
 		return Recipe{}, false
 	}
 	return b.recipes[i], true
-}
-
-// Find returns the recipe of a family that muster brings, which is in the file
-// of its name.
-func Find(family string) (Recipe, bool) {
-	data, err := families.ReadFile("families/" + family + ".yaml")
-	if err != nil {
-		return Recipe{}, false
-	}
-	r, err := parseRecipe(data)
-	if err != nil {
-		panic(err) // as in Builtin
-	}
-	return r, true
 }
 
 // Recognise finds the family that an image belongs to; of several, the one

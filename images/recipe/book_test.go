@@ -60,6 +60,8 @@ func TestASiteRecipeIsReadStrictly(t *testing.T) {
 		{"an argument that is two", change("boot=live", `"boot=live init=/bin/sh"`), `may not hold " "`},
 		{"a value nobody has", change("{config}", "{secret}"), "there is no value {secret}"},
 		{"an unfinished word", change("{config}", "{config"), "kernel argument"},
+		{"a template that is none", siteRecipe + "template: \"{{.Host.Name\"\n", "template: line 1: unclosed action"},
+		{"a template that nobody reads", change("cloud-config", "none") + "template: x\n", "nobody reads it"},
 		{"no end", change("ends: it powers off\n", ""), "how an installation ends"},
 		{"too much", siteRecipe + "#" + strings.Repeat("x", maxRecipe), "a recipe has at most"},
 	}

@@ -34,8 +34,8 @@ func values() Values {
 	}
 }
 
-// family is one that muster brings.
-func family(t *testing.T, name string) Recipe {
+// named is a family that muster brings.
+func named(t *testing.T, name string) Recipe {
 	t.Helper()
 	r, ok := Builtin().Find(name)
 	if !ok {

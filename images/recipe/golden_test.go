@@ -91,7 +91,7 @@ func asText(out Rendered) []byte {
 // rendered is the document of a family that has a name.
 func rendered(t *testing.T, name, document string, v Values, s Source) []byte {
 	t.Helper()
-	out, err := family(t, name).Render(v, s)
+	out, err := named(t, name).Render(v, s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -219,7 +219,7 @@ func TestEveryScriptIsShell(t *testing.T) {
 
 // TestAMediumOfCoreOSBringsItsConfigurationAsAnInitramfs has cpio read it.
 func TestAMediumOfCoreOSBringsItsConfigurationAsAnInitramfs(t *testing.T) {
-	out, err := family(t, "coreos").Render(values(), orders[Ignition])
+	out, err := named(t, "coreos").Render(values(), orders[Ignition])
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,9 +5,11 @@
 // It reads no image and serves nothing: a caller shows it what an image holds
 // and gives it addresses, it gives back values. It puts no text into a command
 // line or a shell command that it has not checked letter by letter, and it
-// boots no installer whose configuration muster cannot write. Start at
-// [Builtin] and [Book.Recognise], then [Recipe.Netboot] and [UserData]; the
-// families are in the files of families/.
+// boots no installer whose configuration muster cannot write. Its templates
+// reach nothing but the values they are given, and end in bounded time and
+// space. Start at [Builtin] and [Book.Recognise], then [Recipe.Ways],
+// [Recipe.Netboot] and [Recipe.Render]; the families are in the files of
+// families/, muster's own part of their configurations in those of layers/.
 package recipe
 
 import (

@@ -113,11 +113,8 @@ func TestFamiliesAreComplete(t *testing.T) {
 		if r.Media.File != "" && r.Config.Media == "" {
 			t.Errorf("%s does not say how its configuration comes in from a medium", r.Family)
 		}
-		if found, ok := Find(r.Family); !ok || found.About == "" {
-			t.Errorf("Find(%q) = %+v, %v", r.Family, found, ok)
-		}
 	}
-	if _, ok := Find("windows"); ok {
+	if _, ok := Builtin().Find("windows"); ok {
 		t.Error("found a family that is not there")
 	}
 }
@@ -141,7 +138,7 @@ func TestNetbootFillsTheRecipeIn(t *testing.T) {
 			Cmdline: "muster.server=http://10.1.0.5:8067 muster.token=s3cr3t muster.host=h-7q2mk4xw console=tty0 console=ttyS0,115200",
 		},
 	} {
-		r, _ := Find(family)
+		r := named(t, family)
 		got, err := r.Netboot(bootURLs(), nil)
 		if err != nil {
 			t.Fatal(err)
@@ -175,7 +172,7 @@ func TestNoInstallerIsBootedThatWouldGetNothingToRead(t *testing.T) {
 		"debian":     "its initrd installs only from the medium",
 		"disk":       "a disk image (disk) has no kernel that a boot loader could fetch",
 	} {
-		r, _ := Find(family)
+		r := named(t, family)
 		if b, err := r.Netboot(bootURLs(), nil); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %+v, %v, want an error with %q", family, b, err, want)
 		}
@@ -200,7 +197,7 @@ func TestNetbootRefusesValuesThatCouldBreakOut(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			r, _ := Find(tt.family)
+			r := named(t, tt.family)
 			b := bootURLs()
 			tt.change(&b)
 			if n, err := r.Netboot(b, tt.args); err == nil || !strings.Contains(err.Error(), tt.want) {
@@ -211,7 +208,7 @@ func TestNetbootRefusesValuesThatCouldBreakOut(t *testing.T) {
 	if _, err := (Recipe{}).Netboot(bootURLs(), nil); err == nil {
 		t.Error("an image of no family was booted")
 	}
-	scout, _ := Find("scout")
+	scout := named(t, "scout")
 	b := bootURLs()
 	b.Config = ""
 	if n, err := scout.Netboot(b, []string{"modprobe.blacklist=a,b"}); err != nil || !strings.HasSuffix(n.Cmdline, " modprobe.blacklist=a,b") {

@@ -79,16 +79,10 @@ func (r *run) functions() template.FuncMap {
 
 // execute fills a template in.
 func execute(name, source string, in language, data any) (string, error) {
-	if len(source) > maxTemplate {
-		return "", fmt.Errorf("%s: it has %d bytes, a template has at most %d", name, len(source), maxTemplate)
-	}
 	r := &run{language: in}
-	t, err := template.New("t").Option("missingkey=error").Funcs(r.functions()).Parse(source)
+	t, err := r.compile(name, source)
 	if err != nil {
-		return "", sentence(name, err)
-	}
-	if err := r.prepare(t, source); err != nil {
-		return "", fmt.Errorf("%s: %w", name, err)
+		return "", err
 	}
 	var out limited
 	if err := t.Execute(&out, data); err != nil {
@@ -97,17 +91,31 @@ func execute(name, source string, in language, data any) (string, error) {
 	return out.String(), nil
 }
 
+// compile reads a template.
+func (r *run) compile(name, source string) (*template.Template, error) {
+	if len(source) > maxTemplate {
+		return nil, fmt.Errorf("%s: it has %d bytes, a template has at most %d", name, len(source), maxTemplate)
+	}
+	t, err := template.New("t").Option("missingkey=error").Funcs(r.functions()).Parse(source)
+	if err != nil {
+		return nil, sentence(name, err)
+	}
+	if err := r.prepare(t, source); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return t, nil
+}
+
 // prepare refuses what would make a template more than a text with values, and
 // puts the checks behind its values.
 func (r *run) prepare(t *template.Template, source string) error {
-	w := walker{source: source}
-	if len(t.Templates()) > 1 || t.Tree == nil {
-		if len(t.Templates()) > 0 && t.Tree == nil || len(t.Templates()) > 1 {
-			return errors.New("define and block are not for templates of muster; write the text where it belongs")
-		}
-		return nil // nothing but comments
+	if len(t.Templates()) > 1 || len(t.Templates()) == 1 && t.Tree == nil {
+		return errors.New("define and block are not for templates of muster; write the text where it belongs")
 	}
-	return w.list(t.Root, 0)
+	if t.Tree == nil { // nothing but space
+		return nil
+	}
+	return walker{source: source}.list(t.Root, 0)
 }
 
 // walker goes through the tree of a template.

@@ -193,7 +193,7 @@ func TestCheckSourceTellsAtTheOrderWhatWouldFailAtTheHost(t *testing.T) {
 	for _, tt := range tests {
 		v := Values{Site: values().Site, Host: Identity{Name: "rack4-u12", Serial: "S1"}}
 		v.Secrets = map[string]string{"token": "geheim"}
-		err := family(t, tt.family).CheckSource(tt.source, v)
+		err := named(t, tt.family).CheckSource(tt.source, v)
 		if err != nil && strings.Contains(err.Error(), "geheim") {
 			t.Errorf("%s: the secret is shown: %v", tt.name, err)
 		}

@@ -44,7 +44,7 @@ func TestWaysAreInOrderOfPreference(t *testing.T) {
 	}
 	for _, tt := range tests {
 		var can []string
-		ways := family(t, tt.family).Ways(tt.traits...)
+		ways := named(t, tt.family).Ways(tt.traits...)
 		for _, w := range ways {
 			if len(w.WhyNot) == 0 {
 				can = append(can, string(w.Transport))
@@ -74,7 +74,7 @@ func TestWhyNotSaysIt(t *testing.T) {
 		{"kairos", Netboot, nil, ""},
 	}
 	for _, tt := range tests {
-		err := family(t, tt.family).WhyNot(tt.transport, tt.traits...)
+		err := named(t, tt.family).WhyNot(tt.transport, tt.traits...)
 		if (err == nil) != (tt.want == "") || err != nil && !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%s by %s: got %v, want %q", tt.family, tt.transport, err, tt.want)
 		}
