@@ -55,6 +55,7 @@ type installer struct {
 	mu    sync.Mutex
 	way   provisioner.Way // empty: netboot
 	fails error           // of Render
+	bulk  []byte          // beside the configuration
 	calls int             // of Render
 }
 
@@ -64,7 +65,7 @@ func (i *installer) Render(_ context.Context, h provisioner.Host, carry map[stri
 	i.calls++
 	config := fmt.Sprintf("#cloud-config\ndevice: %s\nimage: %s\nrendered: %d times\nfor: %v\n", h.Status.Attempt.Disk, h.Intent.Image, i.calls, carry)
 	return provisioner.Rendering{Way: cmp.Or(i.way, provisioner.WayNetboot), Documents: []provisioner.Document{
-		{Name: "config", Type: "text/cloud-config", Content: []byte(config)},
+		{Name: "config", Type: "text/cloud-config", Content: []byte(config)}, {Name: "bulk", Content: i.bulk},
 	}}, i.fails
 }
 
@@ -78,6 +79,12 @@ func (i *installer) set(way provisioner.Way, fails error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.way, i.fails = way, fails
+}
+
+func (i *installer) fill(bulk []byte) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.bulk = bulk
 }
 
 func (*installer) Netboot(_ context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Netboot, error) {
@@ -106,12 +113,18 @@ type site struct {
 // the test, or by stop.
 func open(t *testing.T, kv store.Engine, c *clock) *site {
 	t.Helper()
+	return openWith(t, kv, c, "k")
+}
+
+// openWith has a key of its own.
+func openWith(t *testing.T, kv store.Engine, c *clock, key string) *site {
+	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := store.New(kv, c.now)
 	m := store.NewMirror(s)
 	i := &installer{scout: "v1"}
 	e := New(Options{
-		Store: s, Mirror: m, Installer: i, Box: box(t), Drivers: []handoff.Driver{callhome.Driver{}},
+		Store: s, Mirror: m, Installer: i, Box: box(t, key), Drivers: []handoff.Driver{callhome.Driver{}},
 		Deadlines: lifecycle.Deadlines{Discover: 10 * time.Minute, Verify: 10 * time.Minute, Install: 30 * time.Minute, Register: 15 * time.Minute},
 		Holder:    "test", Log: zerolog.Nop(), Now: c.now,
 	})
@@ -135,11 +148,10 @@ func open(t *testing.T, kv store.Engine, c *clock) *site {
 	return st
 }
 
-// box has the same key for every engine.
-func box(t *testing.T) *seal.Box {
+func box(t *testing.T, key string) *seal.Box {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "key")
-	if err := os.WriteFile(path, bytes.Repeat([]byte("k"), 32), 0o600); err != nil {
+	if err := os.WriteFile(path, bytes.Repeat([]byte(key), 32), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	b, err := seal.Open(path)

@@ -17,6 +17,7 @@ const (
 	renderTime = 30 * time.Second // of hand-off driver and installer together
 	firstRetry = 5 * time.Second
 	lastRetry  = time.Minute
+	maxProblem = 1000 // bytes of why it did not work
 )
 
 // prepare is the duty of an installing host: to render, once, all that the
@@ -121,10 +122,14 @@ func (e *Engine) unprepared(ctx context.Context, h provisioner.Host, why error) 
 	return err == nil, time.Time{}, err
 }
 
-// sentence is an error as people read it.
+// sentence is an error as people read it, on one line that is not too long for
+// a journal.
 func sentence(err error) string {
-	text := strings.TrimRight(strings.TrimSpace(err.Error()), ".")
-	return "What the host gets could not be prepared: " + text + "."
+	text := strings.Join(strings.Fields(strings.ToValidUTF8(err.Error(), "?")), " ")
+	if len(text) > maxProblem {
+		text = strings.ToValidUTF8(text[:maxProblem], "") + " ..."
+	}
+	return "What the host gets could not be prepared: " + strings.TrimRight(text, ".") + "."
 }
 
 // renderedBefore is the attempt whose rendering the present one takes the place

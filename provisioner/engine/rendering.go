@@ -32,23 +32,37 @@ func (e *Engine) seal(r provisioner.Rendering) ([]byte, error) {
 	if !slices.Contains(ways, r.Way) {
 		return nil, fmt.Errorf("the rendering goes by %q, which is no way", r.Way)
 	}
-	plain, err := pack(r)
+	packed, err := pack(r)
 	if err != nil {
 		return nil, err
 	}
-	sealed := e.Box.Seal(plain, string(r.Attempt))
+	sealed := e.Box.Seal(packed, string(r.Attempt))
 	if len(sealed) > maxSealed {
-		return nil, &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf(
-			"it takes %d KiB, and %d KiB are kept for a host; make the template or the configuration of its order smaller and import it again",
-			len(sealed)>>10, maxSealed>>10)}
+		return nil, tooLarge(len(sealed), maxSealed)
 	}
 	return sealed, nil
 }
 
+func tooLarge(size, limit int) error {
+	return &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf(
+		"it takes %d KiB, and %d KiB are kept for a host; make the template or the configuration of its order smaller and import it again",
+		size>>10, limit>>10)}
+}
+
 func pack(r provisioner.Rendering) ([]byte, error) {
+	plain, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("pack the rendering of %s: %w", r.Attempt, err)
+	}
+	if len(plain) > maxRendering {
+		return nil, tooLarge(len(plain), maxRendering)
+	}
 	var b bytes.Buffer
 	z := gzip.NewWriter(&b)
-	if err := errors.Join(json.NewEncoder(z).Encode(r), z.Close()); err != nil {
+	if _, err := z.Write(plain); err != nil {
+		return nil, fmt.Errorf("pack the rendering of %s: %w", r.Attempt, err)
+	}
+	if err := z.Close(); err != nil {
 		return nil, fmt.Errorf("pack the rendering of %s: %w", r.Attempt, err)
 	}
 	return b.Bytes(), nil

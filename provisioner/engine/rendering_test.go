@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -178,21 +179,20 @@ func TestWhatIsTooLargeToKeepIsSaid(t *testing.T) {
 	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
 	noise := make([]byte, maxSealed)
 	_, _ = rand.Read(noise)
-	s.Installer = large{s.installer, noise}
-	begun(t, s)
-	if p := s.host(t, hostID).Facts.Prepared; !strings.Contains(p.Problem, "make the template or the configuration of its order smaller") {
-		t.Errorf("%+v", p)
+	for name, content := range map[string][]byte{"as it is": noise, "before it is packed": make([]byte, maxRendering)} {
+		s.installer.fill(content)
+		retried(t, s)
+		if p := s.host(t, hostID).Facts.Prepared; p == nil || !strings.Contains(p.Problem, "make the template or the configuration of its order smaller") {
+			t.Errorf("%s: %+v", name, p)
+		}
 	}
 }
 
-// large renders more than is kept.
-type large struct {
-	*installer
-	content []byte
-}
-
-func (l large) Render(context.Context, provisioner.Host, map[string]any) (provisioner.Rendering, error) {
-	return provisioner.Rendering{Way: provisioner.WayNetboot, Documents: []provisioner.Document{{Name: "config", Content: l.content}}}, nil
+func TestAProblemIsOneLineThatIsNotTooLong(t *testing.T) {
+	got := sentence(errors.New("line one\n\x1bline\ttwo " + strings.Repeat("ä", maxProblem) + "."))
+	if len(got) > maxProblem+100 || strings.Contains(got, "\n") || !strings.Contains(got, "line one") || !utf8.ValidString(got) {
+		t.Errorf("%q", got)
+	}
 }
 
 func TestPreparingThatTakesTooLongIsSaidInWords(t *testing.T) {
@@ -242,11 +242,12 @@ func TestTheRenderingOfTheAttemptBeforeIsDropped(t *testing.T) {
 }
 
 func TestALostKeySaysWhatIsLostAndWhatToDo(t *testing.T) {
-	s := open(t, bolt(t), newClock())
+	kv, c := bolt(t), newClock()
+	s := open(t, kv, c)
 	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
 	a := begun(t, s)
-	s.Box = deaf{}
-	s.opened = newLRU[provisioner.AttemptID, provisioner.Rendering](1)
+	s.stop()
+	s = openWith(t, kv, c, "l")
 	for what, err := range map[string]error{
 		"its URLs":  second(s.Document(t.Context(), a, "config")),
 		"its scout": second(s.Instruction(t.Context(), hostID, "v1", "192.0.2.50")),
@@ -258,13 +259,6 @@ func TestALostKeySaysWhatIsLostAndWhatToDo(t *testing.T) {
 }
 
 func second[T any](_ T, err error) error { return err }
-
-// deaf opens nothing.
-type deaf struct{}
-
-func (deaf) Seal(plain []byte, _ string) []byte { return plain }
-
-func (deaf) Open([]byte, string) ([]byte, error) { return nil, errors.New("it does not open") }
 
 func TestADocumentThatWasNotRenderedIsNotThere(t *testing.T) {
 	s := open(t, bolt(t), newClock())
