@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"path/filepath"
 )
@@ -18,6 +19,25 @@ func KernelDeb() (string, error) {
 // Appliance is the path of the demo appliance's installer ISO.
 func Appliance() (string, error) {
 	return artifact("demo appliance", "appliance/current.iso")
+}
+
+// CloudImage is the path of the disk image of a Debian system with cloud-init,
+// which takes its configuration from a volume with the label CIDATA. The coding
+// is raw, zstd (raw, compressed) or qcow2.
+func CloudImage(coding string) (string, error) {
+	name, ok := map[string]string{"raw": "disk.raw", "zstd": "disk.raw.zst", "qcow2": "disk.qcow2"}[coding]
+	if !ok {
+		return "", fmt.Errorf("the lab's cloud image is not kept as %q, but as raw, zstd and qcow2", coding)
+	}
+	return artifact("cloud image", "cloud/current/"+name)
+}
+
+// DebianInstaller is the kernel and the initrd of Debian's installer for
+// netboot, text frontend, amd64.
+func DebianInstaller() (kernel, initrd string, err error) {
+	kernel, kernelErr := artifact("Debian installer", "installer/linux")
+	initrd, initrdErr := artifact("Debian installer", "installer/initrd.gz")
+	return kernel, initrd, errors.Join(kernelErr, initrdErr)
 }
 
 // artifact resolves the link that names the newest of its kind.

@@ -9,6 +9,6 @@
 // leaves nothing behind however its process ends. It needs root, and says so.
 //
 // Start at [Open] (in a test: [ForTest]), then [Lab.AddHost] and
-// [Host.PowerOn]. What `make lab` fetched and built is found by [KernelDeb]
-// and [Appliance].
+// [Host.PowerOn]. What `make lab` fetched and built is found by [KernelDeb],
+// [Appliance], [CloudImage] and [DebianInstaller].
 package lab

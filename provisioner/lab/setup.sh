@@ -1,10 +1,10 @@
 #!/bin/sh
 # Makes this machine ready for the lab: installs the tools that are missing,
-# fetches the kernel package and the packages of the demo appliance, and builds
-# the appliance's installer ISO. Everything but the tools goes to
-# /var/cache/muster-lab, under names that carry the digest of what made it; a
-# file is there whole or not at all. With nothing to do it takes under a second
-# and no network.
+# fetches the kernel package, the packages of the demo appliance and Debian's
+# installer, and builds the appliance's installer ISO and the cloud image.
+# Everything but the tools goes to /var/cache/muster-lab, under names that carry
+# the digest of what made it; a file is there whole or not at all. With nothing
+# to do it takes a few seconds and no network.
 #
 #	setup.sh           make ready what is not
 #	setup.sh --fresh   also fetch kernel and packages anew, in today's versions
@@ -18,10 +18,11 @@ cache=/var/cache/muster-lab
 tools="qemu-system-x86 qemu-utils qemu-block-extra ovmf ipxe-qemu seabios
 xorriso squashfs-tools mtools kmod cpio zstd busybox-static
 grub-common grub-pc-bin grub-efi-amd64-bin
-iproute2 procps util-linux curl
-gcc libc6-dev binutils fdisk dosfstools e2fsprogs xz-utils
+iproute2 procps util-linux curl mmdebstrap swtpm
+gcc libc6-dev binutils fdisk gdisk dosfstools e2fsprogs xz-utils
 isc-dhcp-client atftp genisoimage p7zip-full libarchive-tools isomd5sum minisign
-python3 python3-yaml"
+python3 python3-yaml cloud-init debconf-utils nginx-light dnsmasq-base
+openipmi ipmitool python3-sushy redfishtool"
 
 # What the appliance is made of beside the kernel: udev with its rules, the
 # tools of its installer, and all libraries these load.
@@ -46,9 +47,37 @@ install_tools() {
 	lacking=$(missing $tools)
 	[ -n "$lacking" ] || return 0
 	say "installing" $lacking
-	apt-get update -qq
 	# shellcheck disable=SC2086
-	DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $lacking
+	keep_quiet $lacking
+	apt-get -o DPkg::Lock::Timeout=300 update -qq
+	# shellcheck disable=SC2086
+	DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=300 install -qq -y --no-install-recommends $lacking
+}
+
+# keep_quiet sees to it that none of the packages to come runs anything on this
+# machine, neither now (invoke-rc.d(8) asks policy-rc.d) nor at its next boot.
+# What is there already is left as its owner has it.
+keep_quiet() {
+	ours=
+	if [ ! -e /usr/sbin/policy-rc.d ]; then
+		ours=/usr/sbin/policy-rc.d # removed when this script ends
+		printf '#!/bin/sh\nexit 101\n' >"$ours"
+		chmod 755 "$ours"
+	fi
+	mkdir -p /etc/systemd/system /etc/cloud
+	for name in "$@"; do
+		case $name in
+		cloud-init) : >>/etc/cloud/cloud-init.disabled ;;
+		nginx-light) mask nginx.service ;;
+		openipmi) mask openipmi.service ;;
+		ipmitool) mask ipmievd.service ;;
+		esac
+	done
+}
+
+# mask keeps a service from ever starting; it needs no systemd to be there.
+mask() {
+	[ -e "/etc/systemd/system/$1" ] || ln -sf /dev/null "/etc/systemd/system/$1"
 }
 
 # download fetches packages into a directory that must not exist, and makes
@@ -97,14 +126,29 @@ fetch_packages() {
 	download "$debs" $appliance
 }
 
+# fetch_installer fetches the netboot set of Debian's installer, of which two
+# files are wanted.
+fetch_installer() {
+	[ "$fresh" ] || [ ! -e "$cache/installer/initrd.gz" ] || return 0
+	say "fetching Debian's installer"
+	download "$scratch/installer" debian-installer-12-netboot-amd64
+	rm -rf "$cache/installer.part"
+	mkdir "$cache/installer.part"
+	dpkg-deb --fsys-tarfile "$scratch"/installer/*.deb | tar -x -C "$cache/installer.part" --strip-components=10 \
+		./usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/linux \
+		./usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64/initrd.gz
+	rm -rf "$cache/installer"
+	mv "$cache/installer.part" "$cache/installer"
+}
+
 # build_appliance builds the ISO unless one made of the same things is there.
 build_appliance() {
-	work=$(mktemp -d)
-	trap 'rm -rf "$work"' EXIT
+	work=$scratch/appliance
+	mkdir "$work"
 	(cd "$here/appliance" && CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -trimpath -ldflags '-s -w' -o "$work/appliance" .)
 	key=$(
 		{
-			cat "$work/appliance" "$here/appliance/build.sh"
+			cat "$work/appliance" "$here/appliance/build.sh" "$here/modules.sh"
 			find "$here/appliance/files" -type f -print -exec cat {} + | sed "s|$here||"
 			readlink "$cache/kernel/current.deb"
 			ls "$debs"
@@ -118,9 +162,35 @@ build_appliance() {
 		sh "$here/appliance/build.sh" "$work/appliance" "$cache/kernel/current.deb" "$debs" "$work" "$iso.part"
 		mv "$iso.part" "$iso"
 	fi
+	touch "$iso"
 	ln -sfn "$(basename "$iso")" "$cache/appliance/current.iso"
 	# The newest three stay: another clone may want its own.
 	ls -t "$cache"/appliance/appliance-*.iso | tail -n +4 | xargs -r rm -f
+}
+
+# build_cloud builds the disk images of a Debian with cloud-init, likewise.
+build_cloud() {
+	key=$(
+		{
+			cat "$here/cloud/build.sh" "$here/modules.sh" "$here"/cloud/files/*
+			readlink "$cache/kernel/current.deb"
+			dpkg-query -W grub-pc-bin grub-efi-amd64-bin busybox-static
+		} | digest
+	)
+	to=$cache/cloud/$key
+	if [ "$fresh" ] || [ ! -d "$to" ]; then
+		say "building the cloud image"
+		work=$scratch/cloud
+		rm -rf "$to.part"
+		mkdir -p "$work" "$to.part"
+		sh "$here/cloud/build.sh" "$cache/kernel/current.deb" "$work" "$to.part"
+		rm -rf "$to"
+		mv "$to.part" "$to"
+	fi
+	touch "$to"
+	ln -sfn "$key" "$cache/cloud/current"
+	# The newest two stay.
+	ls -td "$cache"/cloud/*/ | grep -v '/current/$' | tail -n +3 | xargs -r rm -rf
 }
 
 fresh=
@@ -130,10 +200,15 @@ fresh=
 	exit 1
 }
 mkdir -p "$cache"
+scratch=$(mktemp -d)
+ours=
+trap 'rm -rf "$scratch" $ours' EXIT
 exec 9>"$cache/.lock"
 flock 9
 install_tools
 fetch_kernel
 fetch_packages
+fetch_installer
 build_appliance
-say "ready: $(readlink -f "$cache/kernel/current.deb"), $(readlink -f "$cache/appliance/current.iso")"
+build_cloud
+say "ready: $(readlink -f "$cache/kernel/current.deb"), $(readlink -f "$cache/appliance/current.iso"), $(readlink -f "$cache/cloud/current"), $cache/installer"

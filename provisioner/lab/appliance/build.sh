@@ -9,30 +9,15 @@
 set -eu
 
 appliance=$1 kernel=$2 packages=$3 work=$4 output=$5
-files=$(cd "$(dirname "$0")" && pwd)/files
+here=$(cd "$(dirname "$0")" && pwd)
+files=$here/files
 umask 022
+. "$here/../modules.sh"
 
 # unpack lays a package over a tree whose /bin, /lib and /sbin are links; plain
 # dpkg-deb -x would put directories in their place.
 unpack() {
 	dpkg-deb --fsys-tarfile "$1" | tar -x --keep-directory-symlink -C "$2"
-}
-
-# collect_modules copies the wanted modules and what they need to $work/modules.
-collect_modules() {
-	mkdir -p "$work/kernel"
-	dpkg-deb -x "$kernel" "$work/kernel"
-	release=$(ls "$work/kernel/lib/modules")
-	depmod -b "$work/kernel" "$release"
-	from=$work/kernel/lib/modules/$release
-	to=$work/modules/lib/modules/$release
-	mkdir -p "$to"
-	grep -v '^#' "$files/modules" | tr -s ' ' '\n' | grep . |
-		xargs modprobe -a -d "$work/kernel" -S "$release" --show-depends |
-		awk '$1 == "insmod" { print $2 }' | sort -u | sed "s|^$from/||" >"$work/modules.list"
-	tar -c -C "$from" -T "$work/modules.list" modules.builtin modules.builtin.modinfo modules.order |
-		tar -x -C "$to"
-	depmod -b "$work/modules" "$release"
 }
 
 # tree makes the links of a merged /usr, where Debian's own layout ends up.
@@ -130,7 +115,7 @@ build_cd() {
 }
 
 mkdir -p "$work/iso/boot/grub2"
-collect_modules
+collect_modules "$kernel" "$files/modules" "$work"
 build_root
 build_initrd
 boot_loaders
