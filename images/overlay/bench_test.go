@@ -2,6 +2,7 @@ package overlay
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
 	"path/filepath"
 	"testing"
@@ -54,4 +55,9 @@ func BenchmarkScan(b *testing.B) {
 			b.Fatal(err)
 		}
 	}
+	data, err := json.Marshal(base.index)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportMetric(float64(len(data)), "JSON-B")
 }

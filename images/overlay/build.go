@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"path"
 	"strings"
+	"time"
 
 	"github.com/muster-boot/muster/images/iso"
 )
@@ -33,7 +34,7 @@ func Build(base io.ReaderAt, x Index, changes []Change) (*Overlay, error) {
 			return nil, err
 		}
 		if c.Path != "" {
-			if err := b.file(c.Path, c.Content); err != nil {
+			if err := b.file(c.Path, file{c.Content, c.Time}); err != nil {
 				return nil, fmt.Errorf("put %s into the image: %w", c.Path, err)
 			}
 		}
@@ -55,11 +56,17 @@ type builder struct {
 	index   *Index
 	volume  *iso.Volume
 	trees   []editedTree
-	files   map[string][]byte    // to be put, by the path that links lead to
+	files   map[string]file      // to be put, by the path that links lead to
 	order   []string             // of files
 	fats    map[int64]*fatChange // those whose tables change, by offset
 	patches []patch
 	next    int64 // where the tail ends
+}
+
+// file is what is put in a place.
+type file struct {
+	content []byte
+	time    time.Time
 }
 
 // editedTree is a tree with those of its directories that change.
@@ -82,7 +89,7 @@ func newBuilder(base io.ReaderAt, x *Index) (*builder, error) {
 	if len(trees) != len(x.Trees) {
 		return nil, errors.New("the image is not the one of the index")
 	}
-	b := &builder{base: base, index: x, volume: v, files: map[string][]byte{}, fats: map[int64]*fatChange{}, next: roundUp(x.Size)}
+	b := &builder{base: base, index: x, volume: v, files: map[string]file{}, fats: map[int64]*fatChange{}, next: roundUp(x.Size)}
 	for i, t := range trees {
 		if len(x.Trees[i].Dirs) == 0 || x.Trees[i].Dirs[0].Extent != t.Root {
 			return nil, errors.New("the image is not the one of the index")
@@ -95,7 +102,7 @@ func newBuilder(base io.ReaderAt, x *Index) (*builder, error) {
 func roundUp(n int64) int64 { return (n + sectorSize - 1) / sectorSize * sectorSize }
 
 // file notes a file to be put, under the path that links lead to.
-func (b *builder) file(name string, content []byte) error {
+func (b *builder) file(name string, f file) error {
 	real, err := b.resolve(name)
 	if err != nil {
 		return err
@@ -103,7 +110,7 @@ func (b *builder) file(name string, content []byte) error {
 	if _, ok := b.files[real]; !ok {
 		b.order = append(b.order, real)
 	}
-	b.files[real] = content
+	b.files[real] = f
 	return nil
 }
 
@@ -161,9 +168,12 @@ func (b *builder) config(config Config, changes []Change) error {
 	if err != nil {
 		return err
 	}
-	text := string(old)
+	text, at := string(old), b.files[config.Path].time
 	for _, c := range changes {
 		if c.Path == "" {
+			if !c.Time.IsZero() {
+				at = c.Time
+			}
 			text, _ = arguments{c.Args, c.Drop}.edit(config.Syntax, text)
 		}
 	}
@@ -171,19 +181,19 @@ func (b *builder) config(config Config, changes []Change) error {
 	case text == string(old):
 		return nil
 	case config.FAT == nil:
-		return b.file(config.Path, []byte(text))
+		return b.file(config.Path, file{[]byte(text), at})
 	}
-	file := *config.FAT
-	if int64(len(text)) > file.capacity() {
-		fat, err := b.fat(file.Image)
+	place := *config.FAT
+	if int64(len(text)) > place.capacity() {
+		fat, err := b.fat(place.Image)
 		if err != nil {
 			return err
 		}
-		if file, err = fat.grow(file, int64(len(text))); err != nil {
+		if place, err = fat.grow(place, int64(len(text))); err != nil {
 			return err
 		}
 	}
-	b.patches = append(b.patches, file.write([]byte(text))...)
+	b.patches = append(b.patches, place.write([]byte(text))...)
 	return nil
 }
 
@@ -205,8 +215,8 @@ func (b *builder) readConfig(config Config) ([]byte, error) {
 	if config.FAT != nil {
 		return config.FAT.read(b.base)
 	}
-	if content, ok := b.files[config.Path]; ok {
-		return content, nil
+	if f, ok := b.files[config.Path]; ok {
+		return f.content, nil
 	}
 	f, err := b.volume.Lookup(config.Path)
 	if err != nil {
@@ -220,9 +230,9 @@ func (b *builder) readConfig(config Config) ([]byte, error) {
 }
 
 // put gives a file its place in the tail and its records in every tree.
-func (b *builder) put(name string, content []byte) error {
-	x := iso.Extent{Offset: b.next, Length: int64(len(content))}
-	b.append(content)
+func (b *builder) put(name string, f file) error {
+	x := stamped{iso.Extent{Offset: b.next, Length: int64(len(f.content))}, f.time}
+	b.append(f.content)
 	view := b.index.view()
 	i := b.trees[view].find(path.Dir(name))
 	if i < 0 {
@@ -250,7 +260,7 @@ func (b *builder) append(content []byte) {
 // record makes a directory lead to a file's new content. There the file is
 // called name, or, in the second tree, nearly so and leads to what old does.
 // Where it is missing it is added, but for a file that the second tree hides.
-func (b *builder) record(tree, dir int, name string, old *iso.Record, x iso.Extent) (*iso.Record, error) {
+func (b *builder) record(tree, dir int, name string, old *iso.Record, x stamped) (*iso.Record, error) {
 	t := &b.trees[tree]
 	d, err := t.edit(dir)
 	if err != nil {
@@ -311,7 +321,7 @@ func replaceable(r iso.Record) error {
 }
 
 // newFile makes the record of a file that a directory does not have.
-func (t *editedTree) newFile(d *directory, name string, view bool, x iso.Extent) (iso.Record, error) {
+func (t *editedTree) newFile(d *directory, name string, view bool, x stamped) (iso.Record, error) {
 	ids := identifiersOf(t.Tree, d.records)
 	id, exact := ids.plain(name)
 	if t.Joliet {

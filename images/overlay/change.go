@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path"
 	"strings"
+	"time"
 )
 
 // Change is one wish for a host's image: a file, or kernel arguments.
@@ -12,6 +13,10 @@ type Change struct {
 	// directory must be. Empty for kernel arguments.
 	Path    string `json:"path,omitempty"`
 	Content []byte `json:"content,omitempty"`
+	// Time is when the file was last changed, to the second; with Args, when the
+	// configurations were. Zero leaves a file that is there its time, and gives
+	// one that is new its directory's.
+	Time time.Time `json:"time,omitzero"`
 	// Args are kernel arguments put last in every boot loader configuration of
 	// the image, where they are not yet.
 	Args []string `json:"args,omitempty"`
@@ -27,6 +32,9 @@ const (
 
 // check refuses a change that no image could take.
 func (c Change) check() error {
+	if year := c.Time.UTC().Year(); !c.Time.IsZero() && (year < firstYear || year > lastYear) {
+		return fmt.Errorf("%w: its time stamps cannot say the year %d", ErrCannot, year)
+	}
 	if c.Path == "" {
 		if len(c.Content) > 0 || len(c.Args)+len(c.Drop) == 0 {
 			return fmt.Errorf("%w: a change has neither a path nor kernel arguments", ErrCannot)

@@ -92,7 +92,7 @@ search:
 }
 
 // point makes the records of one file lead to other content, in one extent.
-func (d *directory) point(identifier []byte, x iso.Extent) {
+func (d *directory) point(identifier []byte, x stamped) {
 	first := true
 	for i := range d.sectors {
 		s := &d.sectors[i]
@@ -105,10 +105,13 @@ func (d *directory) point(identifier []byte, x iso.Extent) {
 			s.changed = true
 			if first {
 				first = false
-				setExtent(r.Bytes, x)
+				setExtent(r.Bytes, x.Extent)
 				r.Bytes[1] = 0         // §9.1.2: no attribute record before it
 				r.Bytes[25] &^= 1 << 7 // §9.1.6: no further extent
-				r.Extent, r.More = x, false
+				r.Extent, r.More = x.Extent, false
+				if !x.time.IsZero() {
+					stamp(r, x.time)
+				}
 				kept = append(kept, r)
 			}
 		}
