@@ -29,8 +29,8 @@ func claims(f Format) []claim {
 	}
 	decided := func(path string) claim { return claim{path, "muster decides " + path + " for each host"} }
 	switch f {
-	case CloudConfig:
-		return []claim{name("hostname"), decided("install.auto"), decided("install.device"), decided("install.poweroff"), decided("install.reboot")}
+	case CloudConfig: // what config_url names would be laid over all that muster says
+		return []claim{name("hostname"), decided("config_url"), decided("install.auto"), decided("install.device"), decided("install.poweroff"), decided("install.reboot")}
 	case NoCloud:
 		return []claim{name("hostname"), decided("phone_home")}
 	case Autoinstall:

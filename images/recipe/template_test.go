@@ -172,6 +172,7 @@ func TestCheckSourceTellsAtTheOrderWhatWouldFailAtTheHost(t *testing.T) {
 		{"two documents", "kairos", Source{Template: "#cloud-config\na: 1\n---\nb: 2\n"}, "more than one YAML document"},
 		{"an alias", "kairos", Source{Template: "#cloud-config\na: &x 1\nb: *x\n"}, "line 3: aliases are not taken"},
 		{"a stage that is a word", "kairos", Source{Config: map[string]any{"stages": "x"}}, "stages must be a map"},
+		{"a config from elsewhere", "kairos", Source{Template: "#cloud-config\nconfig_url: http://x\n"}, "muster decides config_url"},
 		{"config for a preseed", "debian", Source{Config: map[string]any{"a": 1}}, "config: preseed does not consist of maps; give a template instead"},
 		{"another disk for Debian", "debian", Source{Template: "#x\nd-i partman-auto/disk string /dev/sda\n"}, "template: filled in, line 2: muster decides partman-auto/disk"},
 		{"half a line", "debian", Source{Template: "d-i\n"}, "has not the form: owner question type answer"},
