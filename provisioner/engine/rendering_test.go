@@ -310,7 +310,7 @@ func TestAWriteThatKeepsFailingSpendsItsBudget(t *testing.T) {
 	for try := 1; ; try++ {
 		ins := s.ask(t, hostID, report("SN-1", mac1))
 		if try > 3 {
-			if ins.Do != inventory.Wait || !strings.Contains(ins.Say, "The disk has bad sectors.") {
+			if ins.Do != inventory.Wait || !strings.Contains(ins.Say, "The disk could not be written: the disk has bad sectors.") {
 				t.Errorf("its budget is spent, and the scout is told %s: %s", ins.Do, ins.Say)
 			}
 			return
@@ -318,7 +318,7 @@ func TestAWriteThatKeepsFailingSpendsItsBudget(t *testing.T) {
 		if ins.Do != inventory.WriteDisk {
 			t.Fatalf("try %d: the scout is told %s: %s", try, ins.Do, ins.Say)
 		}
-		for _, step := range []inventory.Step{{Stage: provisioner.StageWriting}, {Stage: provisioner.StageWriteFailed, Detail: "The disk has bad sectors."}} {
+		for _, step := range []inventory.Step{{Stage: provisioner.StageWriting}, {Stage: provisioner.StageWriteFailed, Detail: "the disk has bad sectors"}} {
 			step.Attempt = ins.Attempt
 			if err := s.Progress(t.Context(), hostID, step); err != nil {
 				t.Fatal(fmt.Errorf("try %d: %w", try, err))

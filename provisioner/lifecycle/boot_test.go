@@ -135,9 +135,9 @@ func TestAnInstallingHostSaysWhatIsAwaitedOnItsWay(t *testing.T) {
 func TestAWriteThatDidNotWorkFailsWithTheScoutsSentenceAndIsTriedAgain(t *testing.T) {
 	h := by(at(t, provisioner.Installing), provisioner.WayWrite)
 	now := start.Add(time.Minute)
-	h.Facts.Steps = []provisioner.Step{{Attempt: h.Status.Attempt.ID, Stage: provisioner.StageWriteFailed, Detail: "The image has 8 GB, the disk 4 GB.", At: now}}
+	h.Facts.Steps = []provisioner.Step{{Attempt: h.Status.Attempt.ID, Stage: provisioner.StageWriteFailed, Detail: "the image has 8 GB, the disk 4 GB", At: now}}
 	h = settle(t, h, now)
-	if h.Status.Phase != provisioner.Failed || !strings.Contains(h.Status.Why, "The image has 8 GB, the disk 4 GB.") {
+	if h.Status.Phase != provisioner.Failed || !strings.Contains(h.Status.Why, "The disk could not be written: the image has 8 GB, the disk 4 GB.") {
 		t.Fatalf("%s: %s", h.Status.Phase, h.Status.Why)
 	}
 	h.Facts.Scout = &provisioner.Contact{Last: now.Add(time.Second)}

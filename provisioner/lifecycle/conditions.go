@@ -158,10 +158,11 @@ func assigned(h provisioner.Host, now time.Time) (string, bool) {
 // writeFailed is an attempt whose scout could not write the disk and said why.
 func writeFailed(h provisioner.Host, _ time.Time) (string, bool) {
 	s, ok := step(h, provisioner.StageWriteFailed)
-	if s.Detail == "" {
-		s.Detail = "It did not say why."
+	why := strings.TrimRight(s.Detail, ". ")
+	if why == "" {
+		why = "the scout did not say why"
 	}
-	return "The disk could not be written. " + s.Detail, ok && !SystemOnDisk(h)
+	return "The disk could not be written: " + why + ".", ok && !SystemOnDisk(h)
 }
 
 func calledHome(h provisioner.Host, _ time.Time) (string, bool) {
