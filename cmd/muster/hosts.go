@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -14,7 +16,7 @@ import (
 
 func (s *session) hostCommands() *cobra.Command {
 	return group("host", "Hosts: a HOST is an id, serial, name or MAC",
-		s.hostList(), s.hostShow(), s.hostWatch(), s.hostWhy(), s.hostApprove(), s.hostHold(),
+		s.hostList(), s.hostShow(), s.hostWatch(), s.hostWhy(), s.hostMedium(), s.hostApprove(), s.hostHold(),
 		s.hostAct("release", "Let a held or quarantined host go on",
 			"Let a held or quarantined host go on. It is looked at anew when it next boots\nfrom the network: mend first what was found.", "released", (*client.Client).Release),
 		s.hostAct("retry", "Try again from the start",
@@ -35,6 +37,9 @@ func (s *session) hostList() *cobra.Command {
 				return err
 			}
 			hosts, err := c.Hosts(cmd.Context(), order, phase)
+			if refused, is := errors.AsType[*v1.Problem](err); is && refused.Kind == "invalid" {
+				return usageError{err}
+			}
 			if err != nil {
 				return err
 			}
@@ -46,17 +51,45 @@ func (s *session) hostList() *cobra.Command {
 	return s.reading(cmd)
 }
 
-// whyShown is how much of a sentence fits in a line of 100 characters; host why
+// whyShown is how much of a sentence fits in a line of 110 characters; host why
 // says all of it.
 const whyShown = 40
 
 type hostList []v1.Host
 
 func (l hostList) table(t *table) {
-	t.row("HOST", "ORDER", "PHASE", "SINCE", "SERIAL/MAC", "WHY")
+	t.row("HOST", "ORDER", "PHASE", "SINCE", "SERIAL/MAC", "IMAGE", "WHY")
 	for _, h := range l {
-		t.row(cmp.Or(h.Name, h.ID), h.Order, h.Phase, t.age(h.Since), cmp.Or(h.Serial, first(h.MACs)), clip(h.Why, whyShown))
+		t.row(cmp.Or(h.Name, h.ID), h.Order, h.Phase, t.age(h.Since), cmp.Or(h.Serial, first(h.MACs)),
+			cmp.Or(h.ImageName, short(h.Image)), cmp.Or(moving(h), clip(h.Why, whyShown)))
 	}
+}
+
+// moving is how far a host's transfer is, while there is one.
+func moving(h v1.Host) string {
+	p := h.Progress
+	if h.Phase != "installing" || p == nil || p.Bytes == 0 || p.Bytes == p.Total {
+		return ""
+	}
+	return transfer(*p)
+}
+
+// transfer is a stage in a few words: "rootfs 43 % 12.0 MB/s 8s".
+func transfer(p v1.Progress) string {
+	words := []string{p.Stage}
+	switch {
+	case p.Total > 0:
+		words = append(words, fmt.Sprintf("%d %%", 100*p.Bytes/p.Total))
+	case p.Bytes > 0:
+		words = append(words, size(p.Bytes))
+	}
+	if p.Rate > 0 {
+		words = append(words, size(p.Rate)+"/s")
+	}
+	if p.ETA != nil && *p.ETA > 0 {
+		words = append(words, span(time.Duration(*p.ETA)*time.Second))
+	}
+	return strings.Join(words, " ")
 }
 
 func first(list []string) string {
@@ -102,10 +135,14 @@ func (h hostCard) table(t *table) {
 	t.row("boot", h.Boot)
 	t.row("address", h.Address)
 	t.row("profile", h.Profile)
-	t.row("image", short(h.Image))
+	t.row("image", strings.TrimSpace(h.ImageName+" "+short(h.Image)))
+	t.row("way", h.Way)
 	t.row("hand-off", h.Handoff)
 	if p := h.Progress; p != nil {
-		t.row("progress", strings.TrimSpace(p.Stage+" "+p.Detail)+", "+t.age(p.At)+" ago")
+		t.row("progress", strings.TrimSpace(transfer(*p)+" "+p.Detail)+", "+t.age(p.At)+" ago")
+		for _, s := range p.Stages {
+			t.row("stage", s.At.Local().Format("15:04:05")+" "+transfer(v1.Progress{Stage: s.Stage, Bytes: s.Bytes, Total: s.Total, Rate: s.Rate}))
+		}
 	}
 	if r := h.Receipt; r != nil {
 		t.row("receipt", r.Driver+" "+r.ID+" ("+r.Proof+")")
@@ -226,6 +263,13 @@ type watcher struct {
 	only string // id; empty: all
 }
 
+// How a watch goes on when its server went away: it asks again this often, and
+// gives up after so long without an answer.
+const (
+	watchPause = time.Second
+	watchLimit = 5 * time.Minute
+)
+
 func (w *watcher) run(ctx context.Context, args []string) error {
 	c, err := w.client()
 	if err != nil {
@@ -236,16 +280,68 @@ func (w *watcher) run(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		if w.only = h.ID; w.wait && settled(h.Phase) {
-			say(w.out, "%s is %s. %s", cmp.Or(h.Name, h.ID), h.Phase, h.Why)
-			return verdict(h.Phase)
-		}
+		w.only = h.ID
 	}
-	err = c.Watch(ctx, 0, w.event)
+	heard := time.Time{}
+	f := &client.Following{Event: w.event, Opened: func() error {
+		heard = time.Now()
+		return w.opened(ctx, c)
+	}}
+	err = w.follow(ctx, c, f, &heard)
 	if done, settled := errors.AsType[ended](err); settled {
 		return verdict(done.phase)
 	}
 	return stopped(ctx, err)
+}
+
+// follow watches over restarts of the server. heard is when it was last
+// connected.
+func (w *watcher) follow(ctx context.Context, c *client.Client, f *client.Following, heard *time.Time) error {
+	pause := time.NewTicker(watchPause)
+	defer pause.Stop()
+	said := time.Time{} // of which connection it was said that it is lost
+	for {
+		err := c.Follow(ctx, f)
+		if errors.Is(err, client.ErrReset) {
+			f.After = 0
+			continue
+		}
+		away, gone := errors.AsType[*client.Unreachable](err)
+		if !gone || heard.IsZero() || time.Since(*heard) > watchLimit {
+			return err
+		}
+		if !said.Equal(*heard) {
+			w.say("muster: the server went away (%v); waiting for it to come back", away.Err)
+			said = *heard
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-pause.C:
+		}
+	}
+}
+
+// opened looks at the host that is waited for, once nothing that happens to it
+// can be missed. One that a person has just asked something for is about to
+// move.
+func (w *watcher) opened(ctx context.Context, c *client.Client) error {
+	if !w.wait {
+		return nil
+	}
+	h, err := c.Host(ctx, w.only)
+	if err != nil {
+		return err
+	}
+	if h.Pending || !settled(h.Phase) {
+		return nil
+	}
+	if w.format == asJSON {
+		err = w.showJSON(h)
+	} else {
+		say(w.out, "%s is %s. %s", cmp.Or(h.Name, h.ID), h.Phase, h.Why)
+	}
+	return cmp.Or(err, error(ended{h.Phase}))
 }
 
 // ended stops a watch at a host that has settled.
@@ -264,7 +360,7 @@ func (w *watcher) event(ev v1.Event) error {
 	if err := w.print(ev); err != nil {
 		return err
 	}
-	if w.wait && settled(ev.Entry.Phase) {
+	if w.wait && ev.Entry.Kind == "move" && settled(ev.Entry.Phase) {
 		return ended{ev.Entry.Phase}
 	}
 	return nil
@@ -278,8 +374,45 @@ func (w *watcher) print(ev v1.Event) error {
 	if ev.Host != nil {
 		name = cmp.Or(ev.Host.Name, name)
 	}
-	say(w.out, "%s  %-20s  %-11s  %s", ev.Entry.At.Local().Format("15:04:05"), name, ev.Entry.Phase, oneLine(ev.Entry.Text))
+	text := ev.Entry.Text
+	if ev.Host != nil && moving(*ev.Host) != "" {
+		text += " (" + moving(*ev.Host) + ")"
+	}
+	say(w.out, "%s  %-20s  %-11s  %s", ev.Entry.At.Local().Format("15:04:05"), name, ev.Entry.Phase, oneLine(text))
 	return nil
+}
+
+func (s *session) hostMedium() *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: "medium HOST", Short: "Say where the host's own ISO is", Args: exactly(1),
+		Long: "Say where the host's own ISO of its present attempt is, and who has read of it.\n" +
+			"Whoever has the URL can read the host's configuration.",
+		Example: "  muster host medium rack4-u12",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			m, err := c.Medium(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return s.show(medium(m))
+		},
+	})
+}
+
+type medium v1.Medium
+
+func (m medium) table(t *table) {
+	t.line(m.URL)
+	t.line(m.Say)
+	t.row("attempt", m.Attempt)
+	t.row("way", m.Way)
+	t.row("size", size(m.Size))
+	for _, r := range m.Readers {
+		t.row("read", fmt.Sprintf("%s, %s, first %s ago, last %s ago", r.Address, size(r.Bytes), t.age(r.First), t.age(r.Last)))
+	}
 }
 
 func (s *session) hostApprove() *cobra.Command {
@@ -358,12 +491,7 @@ func (s *session) hostRemove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, ref := range args {
-				if err := c.Remove(cmd.Context(), ref, force); err != nil {
-					return err
-				}
-			}
-			return nil
+			return s.each(args, func(ref string) error { return c.Remove(cmd.Context(), ref, force) })
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force", false, "also a host that muster is working on")

@@ -15,7 +15,7 @@ import (
 
 func (s *session) imageCommands() *cobra.Command {
 	return group("image", "Images: an IMAGE is a name or the beginning of a digest",
-		s.imageAdd(), s.imageList(), s.imageShow(), s.imageTag(), s.imageUntag(), s.imageRemove(), s.imageCollect(), s.imageScrub())
+		s.imageAdd(), s.imageList(), s.imageShow(), s.imagePreview(), s.imageTag(), s.imageUntag(), s.imageRemove(), s.imageCollect(), s.imageScrub())
 }
 
 // openFile opens a regular file that was named on the command line.
@@ -160,12 +160,7 @@ func (s *session) imageRemove() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			for _, ref := range args {
-				if err := c.RemoveImage(cmd.Context(), ref, force); err != nil {
-					return err
-				}
-			}
-			return nil
+			return s.each(args, func(ref string) error { return c.RemoveImage(cmd.Context(), ref, force) })
 		},
 	}
 	cmd.Flags().BoolVar(&force, "force-untag", false, "also where other tags name it")

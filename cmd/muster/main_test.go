@@ -4,10 +4,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -15,6 +17,7 @@ import (
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/api"
 	"github.com/muster-boot/muster/provisioner/api/apitest"
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/store"
 )
 
@@ -36,6 +39,34 @@ func TestScripts(t *testing.T) {
 	})
 }
 
+// shop gives alpha the same whatever its image, and others nothing.
+type shop struct{}
+
+func (shop) Try(o provisioner.Order, _ provisioner.Intent) error {
+	if strings.Contains(o.Template, "WRONG") {
+		return errors.New("template: there is no value WRONG")
+	}
+	return nil
+}
+
+func (shop) Preview(_ context.Context, h provisioner.Host) (v1.Preview, error) {
+	return v1.Preview{
+		Host: string(h.ID), Way: "netboot", Notes: []string{"No install attempt has begun."}, Kernel: "http://192.0.2.1:8067/k", Cmdline: "config_url=http://192.0.2.1:8067/a/a-1/********/config",
+		Documents: []v1.PreviewDocument{{Name: "config", Type: "text/cloud-config", Content: "#cloud-config\n\tpassword: ********\n"}},
+		Medium:    []v1.PreviewChange{{Path: "/zz.yaml", Content: "x"}, {Args: []string{"install-mode"}}},
+	}, nil
+}
+
+func (shop) Medium(_ context.Context, h provisioner.Host) (v1.Medium, error) {
+	if h.Intent.Row.Name != "alpha" {
+		return v1.Medium{}, &provisioner.Fault{Kind: provisioner.Conflict, Err: fmt.Errorf("host %s has no ISO of its own", h.Intent.Row.Name)}
+	}
+	return v1.Medium{
+		URL: "http://192.0.2.1:8067/m/a-1-token.iso", Attempt: "a-1", Way: "media", Say: "Put it into a drive.",
+		Readers: []v1.Reader{{Address: "10.0.0.9", Bytes: 4_200_000, First: h.Created, Last: h.Created}},
+	}, nil
+}
+
 type siteKey struct{}
 
 // serve starts the server of one script.
@@ -44,7 +75,7 @@ func serve(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	site, err := apitest.Start(dir, func(*api.Options) {})
+	site, err := apitest.Start(dir, func(o *api.Options) { o.Installer = shop{} })
 	if err != nil {
 		return err
 	}

@@ -157,7 +157,7 @@ type orderList []v1.Order
 func (l orderList) table(t *table) {
 	t.row("ORDER", "HOSTS", "STARTED", "PROFILE", "IMAGE", "HAND-OFF", "PHASES")
 	for _, o := range l {
-		t.row(o.Name, len(o.Hosts), started(t, o), o.Profile, short(o.Image), o.Handoff, phases(o.Phases))
+		t.row(o.Name, len(o.Hosts), started(t, o), o.Profile, cmp.Or(o.ImageName, short(o.Image)), o.Handoff, phases(o.Phases))
 	}
 }
 
@@ -199,11 +199,16 @@ type orderCard v1.Order
 func (o orderCard) table(t *table) {
 	t.row("order", o.Name)
 	t.row("profile", o.Profile)
-	t.row("image", o.Image)
+	t.row("image", strings.TrimSpace(o.ImageName+" "+o.Image))
+	t.row("transport", cmp.Or(o.Transport, "by image"))
 	t.row("hand-off", o.Handoff)
 	t.row("erase", o.Erase)
 	t.row("after", o.After)
 	t.row("config", strings.Join(o.Config, ", "))
+	t.row("secrets", strings.Join(o.Secrets, ", "))
+	if o.Template > 0 {
+		t.row("template", fmt.Sprintf("%d lines", o.Template))
+	}
 	t.row("imported", t.age(o.Imported)+" ago")
 	t.row("started", started(t, v1.Order(o)))
 	t.row("hosts", cmp.Or(phases(o.Phases), "none"))

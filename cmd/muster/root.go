@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/muster-boot/muster/provisioner/api/client"
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/config"
 )
 
@@ -66,6 +67,25 @@ func exitCode(err error) int {
 		return exitUnreachable
 	}
 	return exitNo
+}
+
+// each acts on every argument. A refusal is said and the others have their turn;
+// without a server there is none.
+func (s *session) each(args []string, act func(arg string) error) error {
+	refused := false
+	for _, arg := range args {
+		err := act(arg)
+		if _, no := errors.AsType[*v1.Problem](err); no {
+			s.say("muster: %v", err)
+			refused = true
+		} else if err != nil {
+			return err
+		}
+	}
+	if refused {
+		return errNo
+	}
+	return nil
 }
 
 // root is the whole command line.

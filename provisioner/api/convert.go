@@ -18,14 +18,14 @@ import (
 // The conversions from the domain's words to the shapes of v1 are pure. What
 // has no field there, tokens above all, cannot leave.
 
-// HostShape is h as people see it.
+// HostShape is h as people see it, but for the name of its image.
 func HostShape(h provisioner.Host) v1.Host {
 	shape := v1.Host{
 		ID: string(h.ID), Name: h.Intent.Row.Name, Order: string(h.Intent.Order),
 		Serial: h.Intent.Row.Serial, UUID: h.Intent.Row.UUID, MACs: macs(h),
 		Phase: string(h.Status.Phase), Since: h.Status.Since, Why: h.Status.Why,
 		NextEvidence: lifecycle.Awaiting(h), Deadline: moment(h.Status.Deadline),
-		Attempt: string(h.Status.Attempt.ID), Tries: h.Status.Tries, Started: h.Intent.Started, Hold: h.Intent.Hold,
+		Attempt: string(h.Status.Attempt.ID), Tries: h.Status.Tries, Started: h.Intent.Started, Hold: h.Intent.Hold, Pending: pending(h),
 		Profile: h.Intent.Profile, Image: h.Intent.Image, Way: way(h), Handoff: h.Intent.Handoff,
 		Findings: findings(h.Status.Findings), Progress: progress(h), Receipt: receipt(h.Facts.Receipt),
 		Aliases: texts(h.Aliases), Created: h.Created, Entries: h.Entries,
@@ -42,6 +42,12 @@ func HostShape(h provisioner.Host) v1.Host {
 	shape.Address = cmp.Or(lastAddress(h), shape.Address)
 	shape.LastSeen = moment(lastSeen(h))
 	return shape
+}
+
+// pending tells whether a person's request is still to be acted on.
+func pending(h provisioner.Host) bool {
+	asked, handled := h.Intent.Requests, h.Status.Handled
+	return asked.Retry > handled.Retry || asked.Release > handled.Release || asked.Reinstall > handled.Reinstall
 }
 
 // way is how the image reaches the host: what its attempt goes by, else what
@@ -106,6 +112,9 @@ func lastSeen(h provisioner.Host) time.Time {
 	}
 	for _, s := range h.Facts.Steps {
 		times = append(times, s.At)
+	}
+	for _, p := range h.Facts.Progress {
+		times = append(times, p.At)
 	}
 	if b := h.Facts.Booted; b != nil {
 		times = append(times, b.At)
@@ -194,7 +203,7 @@ func EntryShape(e provisioner.Entry) v1.Entry {
 	}
 }
 
-// OrderShape is o as people see it; hosts are all that muster holds.
+// OrderShape is o as people see it, but for the name of its image; hosts are all that muster holds.
 func OrderShape(o provisioner.Order, hosts []provisioner.Host) v1.Order {
 	shape := v1.Order{
 		Name: string(o.Name), Profile: o.Profile, Image: o.Image, Handoff: o.Handoff, Erase: o.Erase, After: string(o.After),

@@ -27,6 +27,8 @@ func (p *people) hostRoutes() []route {
 		{"GET", ref, Viewer, "hostShow", "One host, by id, serial, name or MAC", nil, nil, v1.Host{}, p.showHost},
 		{"GET", ref + "/journal", Viewer, "hostJournal", "What happened to a host, first what did under ids it had before", []param{{"after", "only entries of its present id after this number"}}, nil, []v1.Entry{}, p.journal},
 		{"GET", ref + "/why", Viewer, "hostWhy", "Why a host is where it is and what it waits for", nil, nil, v1.Why{}, p.why},
+		{"GET", ref + "/preview", Viewer, "hostPreview", "What a host is given, or would be; secrets are masked", nil, nil, v1.Preview{}, p.preview},
+		{"GET", ref + "/medium", Operator, "hostMedium", "Where a host's own ISO of its present attempt is; whoever has the URL can read it", nil, nil, v1.Medium{}, p.medium},
 		{"POST", ref + "/approve", Operator, "hostApprove", "Take an unlisted host into an order", nil, v1.Approve{}, v1.Host{}, p.approveHost},
 		{"POST", ref + "/hold", Operator, "hostHold", "Stop a host, with a reason", nil, v1.Hold{}, v1.Host{}, p.holdHost},
 		{"POST", ref + "/release", Operator, "hostRelease", "Let a held or quarantined host go on", nil, nil, v1.Host{}, p.wish(release)},
@@ -38,17 +40,83 @@ func (p *people) hostRoutes() []route {
 
 func (p *people) listHosts(r *http.Request) Response {
 	order, phase := r.URL.Query().Get("order"), r.URL.Query().Get("phase")
+	if phase != "" && !slices.Contains(provisioner.Phases(), provisioner.Phase(phase)) {
+		return fail(invalid("there is no phase %.40q; there are %s", phase, strings.Join(texts(provisioner.Phases()), ", ")))
+	}
+	names, err := p.imageNames(r.Context())
+	if err != nil {
+		return fail(err)
+	}
 	shapes := []v1.Host{}
 	for _, h := range p.Mirror.Hosts() {
 		if order != "" && order != string(h.Intent.Order) || phase != "" && phase != string(h.Status.Phase) {
 			continue
 		}
-		shapes = append(shapes, HostShape(h))
+		shape := HostShape(h)
+		shape.ImageName = names[shape.Image]
+		shapes = append(shapes, shape)
 	}
 	slices.SortFunc(shapes, func(a, b v1.Host) int {
 		return cmp.Or(strings.Compare(a.Order, b.Order), strings.Compare(a.Name, b.Name), strings.Compare(a.ID, b.ID))
 	})
 	return ok(shapes)
+}
+
+// imageNames are tags by the digest of the image that they name.
+func (p *people) imageNames(ctx context.Context) (map[string]string, error) {
+	images, err := p.Images.List(ctx)
+	if err != nil {
+		return nil, err
+	}
+	names := make(map[string]string, len(images))
+	for _, i := range images {
+		names[i.Digest] = i.Name
+	}
+	return names, nil
+}
+
+// hostShape is h as people see it.
+func (p *people) hostShape(ctx context.Context, h provisioner.Host) (v1.Host, error) {
+	shape := HostShape(h)
+	if shape.Image == "" {
+		return shape, nil
+	}
+	names, err := p.imageNames(ctx)
+	shape.ImageName = names[shape.Image]
+	return shape, err
+}
+
+// shown answers with a host.
+func (p *people) shown(r *http.Request, h provisioner.Host) Response {
+	shape, err := p.hostShape(r.Context(), h)
+	if err != nil {
+		return fail(err)
+	}
+	return ok(shape)
+}
+
+func (p *people) preview(r *http.Request) Response {
+	return p.given(r, func(h provisioner.Host) (any, error) { return p.Installer.Preview(r.Context(), h) })
+}
+
+func (p *people) medium(r *http.Request) Response {
+	return p.given(r, func(h provisioner.Host) (any, error) { return p.Installer.Medium(r.Context(), h) })
+}
+
+// given answers with what a host is given.
+func (p *people) given(r *http.Request, what func(provisioner.Host) (any, error)) Response {
+	h, err := p.host(r)
+	if err == nil && p.Installer == nil {
+		err = conflict("this muster installs no hosts")
+	}
+	if err != nil {
+		return fail(err)
+	}
+	shape, err := what(h)
+	if err != nil {
+		return fail(err)
+	}
+	return ok(shape)
 }
 
 func (p *people) host(r *http.Request) (provisioner.Host, error) {
@@ -60,7 +128,7 @@ func (p *people) showHost(r *http.Request) Response {
 	if err != nil {
 		return fail(err)
 	}
-	return ok(HostShape(h))
+	return p.shown(r, h)
 }
 
 func (p *people) journal(r *http.Request) Response {
@@ -109,7 +177,11 @@ func (p *people) why(r *http.Request) Response {
 	if err != nil {
 		return fail(err)
 	}
-	return ok(v1.Why{Host: HostShape(h), Recent: entryShapes(entries)})
+	shape, err := p.hostShape(r.Context(), h)
+	if err != nil {
+		return fail(err)
+	}
+	return ok(v1.Why{Host: shape, Recent: entryShapes(entries)})
 }
 
 func entryShapes(entries []provisioner.Entry) []v1.Entry {
@@ -143,7 +215,7 @@ func (p *people) grant(r *http.Request, id provisioner.HostID, w wish) Response 
 	if err != nil {
 		return fail(err)
 	}
-	return ok(HostShape(h))
+	return p.shown(r, h)
 }
 
 func (p *people) holdHost(r *http.Request) Response {

@@ -84,7 +84,8 @@ func TestNoRouteOfThePeopleIsOnTheBootPlane(t *testing.T) {
 
 func TestOnlyReadingRoutesAreOpenToViewers(t *testing.T) {
 	for _, r := range (&people{}).routes() {
-		reads := r.method == http.MethodGet || strings.HasSuffix(r.path, "/lint")
+		opens := r.id == "hostMedium" // its answer is a URL that opens a host's configuration
+		reads := (r.method == http.MethodGet || strings.HasSuffix(r.path, "/lint")) && !opens
 		if reads != (r.access == Viewer) {
 			t.Errorf("%s is for %s", r.describe(), r.access)
 		}

@@ -27,13 +27,27 @@ func (p *people) orderRoutes() []route {
 	}
 }
 
-func (p *people) listOrders(*http.Request) Response {
-	hosts := p.Mirror.Hosts()
-	shapes := []v1.Order{}
-	for _, o := range p.Mirror.Orders() {
-		shapes = append(shapes, OrderShape(o, hosts))
+func (p *people) listOrders(r *http.Request) Response {
+	shapes, err := p.orderShapes(r, p.Mirror.Orders()...)
+	if err != nil {
+		return fail(err)
 	}
 	return ok(shapes)
+}
+
+// orderShapes are orders as people see them.
+func (p *people) orderShapes(r *http.Request, orders ...provisioner.Order) ([]v1.Order, error) {
+	names, err := p.imageNames(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	hosts, shapes := p.Mirror.Hosts(), []v1.Order{}
+	for _, o := range orders {
+		shape := OrderShape(o, hosts)
+		shape.ImageName = names[shape.Image]
+		shapes = append(shapes, shape)
+	}
+	return shapes, nil
 }
 
 func (p *people) showOrder(r *http.Request) Response {
@@ -41,7 +55,11 @@ func (p *people) showOrder(r *http.Request) Response {
 	if err != nil {
 		return fail(err)
 	}
-	return ok(OrderShape(o, p.Mirror.Hosts()))
+	shapes, err := p.orderShapes(r, o)
+	if err != nil {
+		return fail(err)
+	}
+	return ok(shapes[0])
 }
 
 func (p *people) order(r *http.Request) (provisioner.Order, error) {

@@ -40,7 +40,7 @@ func TestAReaderThatTakesNothingIsDropped(t *testing.T) {
 	for range 3 {
 		messages <- []byte("data: {}\n\n")
 	}
-	err := writeAll(context.Background(), w, messages)
+	err := writeAll(context.Background(), w, 0, messages)
 	if !errors.Is(err, errTimeout) || w.deadlines != 3 {
 		t.Errorf("error %v after %d deadlines", err, w.deadlines)
 	}

@@ -58,7 +58,7 @@ func (p *people) stream(ctx context.Context, w http.ResponseWriter, after uint64
 	g, ctx := errgroup.WithContext(ctx)
 	messages := make(chan []byte)
 	g.Go(func() error { return p.follow(ctx, after, messages) })
-	g.Go(func() error { return writeAll(ctx, w, messages) })
+	g.Go(func() error { return writeAll(ctx, w, after, messages) })
 	return g.Wait()
 }
 
@@ -113,7 +113,10 @@ func (p *people) message(ctx context.Context, revision uint64, entries []provisi
 		event := v1.Event{Revision: revision, Entry: EntryShape(e)}
 		h, err := p.Store.Host(ctx, e.Host)
 		if err == nil {
-			shape := HostShape(h)
+			shape, err := p.hostShape(ctx, h)
+			if err != nil {
+				return nil, err
+			}
 			event.Host = &shape
 		} else if provisioner.KindOf(err) != provisioner.NotFound {
 			return nil, err
@@ -130,11 +133,12 @@ func (p *people) message(ctx context.Context, revision uint64, entries []provisi
 	return b.Bytes(), nil
 }
 
-// writeAll writes messages, and a heartbeat where there are none for a while.
-func writeAll(ctx context.Context, w http.ResponseWriter, messages <-chan []byte) error {
+// writeAll writes messages, and a heartbeat where there are none for a while. The
+// first bytes tell the reader that it is connected, and since when.
+func writeAll(ctx context.Context, w http.ResponseWriter, after uint64, messages <-chan []byte) error {
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	message := []byte(": muster\n\n") // the first bytes: the reader knows that it is connected
+	message := fmt.Appendf(nil, ": muster\nid: %d\n\n", after)
 	for {
 		if err := write(w, message); err != nil {
 			return err

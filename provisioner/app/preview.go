@@ -130,7 +130,7 @@ func conflictOf(format string, args ...any) error {
 func (v *viewer) shape(s shown) (v1.Preview, error) {
 	r, h := s.rendering, s.host
 	secrets := slices.DeleteFunc(s.secrets, func(text string) bool { return text == "" })
-	got := mask(recipe.Rendered{
+	got := recipe.Mask(recipe.Rendered{
 		Documents: recipeDocuments(r.Documents), Seed: recipeDocuments(r.Seed), Medium: recipeChanges(r.Medium), Args: r.Args,
 	}, secrets)
 	p := v1.Preview{

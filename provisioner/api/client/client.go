@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"net/url"
@@ -66,6 +67,9 @@ type Unreachable struct {
 }
 
 func (u *Unreachable) Error() string {
+	if errors.Is(u.Err, fs.ErrPermission) {
+		return fmt.Sprintf("permission denied at %s: only who runs muster may open it; ask as that user, for example with sudo", u.Server)
+	}
 	return fmt.Sprintf("no muster answers at %s (%v): start one with muster serve, or name another with --server", u.Server, u.Err)
 }
 

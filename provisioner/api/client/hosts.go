@@ -25,6 +25,21 @@ func (c *Client) Host(ctx context.Context, ref string) (v1.Host, error) {
 	return h, err
 }
 
+// Preview returns what a host is given, or would be, with secrets masked.
+func (c *Client) Preview(ctx context.Context, ref string) (v1.Preview, error) {
+	var p v1.Preview
+	err := c.caller.get(ctx, hostPath(ref)+"/preview", &p)
+	return p, err
+}
+
+// Medium says where a host's own ISO of its present attempt is. Whoever has its
+// URL can read the host's configuration.
+func (c *Client) Medium(ctx context.Context, ref string) (v1.Medium, error) {
+	var m v1.Medium
+	err := c.caller.get(ctx, hostPath(ref)+"/medium", &m)
+	return m, err
+}
+
 // Why returns why a host is where it is, with the end of its journal.
 func (c *Client) Why(ctx context.Context, ref string) (v1.Why, error) {
 	var why v1.Why

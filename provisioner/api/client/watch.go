@@ -26,9 +26,25 @@ var ErrReset = errors.New("the server no longer keeps what happened since then: 
 // [Unreachable] when the server went away; watching again from the revision of
 // the last event misses nothing.
 func (c *Client) Watch(ctx context.Context, after uint64, each func(v1.Event) error) error {
+	return c.Follow(ctx, &Following{After: after, Event: each})
+}
+
+// Following is a watch that can be gone on with. It is for one goroutine.
+type Following struct {
+	// After is the revision behind which events begin, 0 for now. It is kept at
+	// what has been seen, so that the same Following goes on where it stopped.
+	After uint64
+	// Opened is called when the server is connected: whatever it does from then
+	// on comes as an event. It may be nil.
+	Opened func() error
+	Event  func(v1.Event) error
+}
+
+// Follow watches as [Client.Watch] does; called again it misses nothing.
+func (c *Client) Follow(ctx context.Context, f *Following) error {
 	path := "/v1/watch"
-	if after > 0 {
-		path += "?after=" + strconv.FormatUint(after, 10)
+	if f.After > 0 {
+		path += "?after=" + strconv.FormatUint(f.After, 10)
 	}
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, c.caller.base+path, nil)
 	if err != nil {
@@ -39,7 +55,12 @@ func (c *Client) Watch(ctx context.Context, after uint64, each func(v1.Event) er
 		return err
 	}
 	defer resp.Body.Close()
-	err = events(resp.Body, each)
+	if f.Opened != nil {
+		if err := f.Opened(); err != nil {
+			return err
+		}
+	}
+	err = f.events(resp.Body)
 	if errors.Is(err, errEnded) {
 		return c.caller.unreachable(req, err)
 	}
@@ -50,10 +71,10 @@ func (c *Client) Watch(ctx context.Context, after uint64, each func(v1.Event) er
 var errEnded = errors.New("the stream ended")
 
 // events reads server-sent events: fields a line, an empty line ends an event.
-func events(stream io.Reader, each func(v1.Event) error) error {
+func (f *Following) events(stream io.Reader) error {
 	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, maxEvent)
-	var name, data string
+	var name, data, id string
 	for lines.Scan() {
 		field, value, _ := strings.Cut(lines.Text(), ": ")
 		switch field {
@@ -61,9 +82,14 @@ func events(stream io.Reader, each func(v1.Event) error) error {
 			name = value
 		case "data":
 			data = value
+		case "id":
+			id = value
 		case "":
-			if err := dispatch(name, data, each); err != nil {
+			if err := dispatch(name, data, f.Event); err != nil {
 				return err
+			}
+			if at, err := strconv.ParseUint(id, 10, 64); err == nil {
+				f.After = at
 			}
 			name, data = "", ""
 		}

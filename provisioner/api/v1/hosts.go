@@ -20,6 +20,7 @@ type Host struct {
 	Tries        int        `json:"tries"`
 	Started      bool       `json:"started"` // its order was started
 	Hold         string     `json:"hold"`    // a person's reason; empty: not held
+	Pending      bool       `json:"pending"` // a person asked for something that muster has not acted on yet
 
 	Boot     string     `json:"boot"` // bios-pxe, uefi-pxe, uefi-http, virtual-media; empty: not seen booting
 	Network  string     `json:"network"`

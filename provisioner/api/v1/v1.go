@@ -1,7 +1,8 @@
 // Package v1 holds the JSON shapes of muster's HTTP interface, version 1: what
 // the server writes and the client reads.
 //
-// It holds no logic and never a secret: no token, no key, no user-data value.
+// It holds no logic and never a secret: no token, no key, no user-data value. The
+// one exception is [Medium], which is for operators.
 // It imports nothing of the domain, so the shapes change only on purpose; the
 // conversions are in the api room. Start at [Host], then [Problem].
 package v1
