@@ -114,6 +114,14 @@ func TestFilesOver4GiBStayAndCanBeReplaced(t *testing.T) {
 			t.Errorf("xorriso reads %s as %q, %v", name, got, err)
 		}
 	}
+	for _, tree := range []string{"-R", "-J"} {
+		if got := run(t, "isoinfo", "-i", image, tree, "-x", "/big-host.yaml"); got != "host" {
+			t.Errorf("isoinfo %s reads /big-host.yaml as %q", tree, got)
+		}
+	}
+	if got := run(t, "bsdtar", "-xOf", image, "big-host.yaml", "big0.txt"); got != "after ithost" {
+		t.Errorf("bsdtar reads the two small files as %q", got)
+	}
 	if got := run(t, "7z", "l", "-slt", image, "big.bin"); !strings.Contains(got, "Size = 4300210176") {
 		t.Errorf("7z lists big.bin otherwise:\n%s", got)
 	}
