@@ -2,7 +2,6 @@ package write
 
 import (
 	"bytes"
-	"compress/gzip"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -176,17 +175,16 @@ func noise(n int) []byte {
 	return b
 }
 
+// gz packs with a program, since Go's own packing is slow under the race detector.
 func gz(t testing.TB, b []byte) []byte {
 	t.Helper()
-	var out bytes.Buffer
-	z := gzip.NewWriter(&out)
-	if _, err := z.Write(b); err != nil {
+	name := file(t, b)
+	run(t, "gzip", "-1", name)
+	out, err := os.ReadFile(name + ".gz")
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := z.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return out.Bytes()
+	return out
 }
 
 // run runs a program on files in a directory of its own and returns what it
