@@ -27,6 +27,9 @@ type Rendering struct {
 	Args      []string   `json:"args,omitempty"`   // kernel arguments of a netboot beside the recipe's
 	Medium    []Change   `json:"medium,omitempty"` // what differs in the host's ISO
 	Seed      []Document `json:"seed,omitempty"`   // files of the NoCloud volume beside a disk image
+	// Hidden are the secrets in it, as its order had them: who shows any of this
+	// to people covers them.
+	Hidden []Secret `json:"hidden,omitempty"`
 }
 
 // Document is one text that a host reads.

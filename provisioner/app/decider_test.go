@@ -2,6 +2,7 @@ package app
 
 import (
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -60,5 +61,31 @@ func TestTheDeciderAnswersWhomItShould(t *testing.T) {
 				t.Errorf("%v (-want +got):\n%s", err, diff)
 			}
 		})
+	}
+}
+
+// TestFirmwareIsToldTheHostsOwnISO has a host that boots by the HTTP boot of its
+// firmware, before and after its attempt was prepared.
+func TestFirmwareIsToldTheHostsOwnISO(t *testing.T) {
+	r, h := withMedium(t, provisioner.WayUEFIHTTP)
+	d := &decider{hosts: r.mirror, unknown: map[string]config.Unknown{line: config.UnknownSilent}}
+	mac, err := net.ParseMAC(firstMAC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := d.Decide(t.Context(), pxe.Client{MAC: mac, Network: line, Transport: pxe.DHCP})
+	if err != nil || got.Image != mediumPath(h) || got.Script != scriptPath(mac) {
+		t.Errorf("answer %+v, %v", got, err)
+	}
+	if status, _ := r.ask(t, "HEAD", strangerAddress, got.Image); status != 200 {
+		t.Errorf("what it is told answers %d", status)
+	}
+	status, script := r.ask(t, "GET", firstAddress, scriptOf(t, firstMAC))
+	if status != 200 || !strings.Contains(script, "Choose UEFI HTTP boot") || !strings.Contains(script, "exit 1") {
+		t.Errorf("by PXE it gets %d:\n%s", status, script)
+	}
+	h.Facts.Prepared = nil
+	if offer := d.offer(h, true, line); offer != provisioner.BootDiscover {
+		t.Errorf("unprepared it is offered %s", offer)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/muster-boot/muster/images/recipe"
+	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/engine"
@@ -44,7 +45,8 @@ func (v *viewer) wouldBe(h provisioner.Host) (provisioner.Host, string, []string
 	}
 	h.Status.Attempt = provisioner.Attempt{ID: wouldBeAttempt, Phase: provisioner.Installing, Token: wouldBeToken, Disk: disk}
 	if h.Facts.Report == nil {
-		notes = append(notes, "The scout has not reported this host: of its hardware only the manifest's row is known.")
+		h.Facts.Report = &provisioner.Report{Report: wouldReport(h, disk)}
+		notes = append(notes, "The scout has not reported this host: of its hardware only the manifest's row is known, and one disk and one network port stand in for the rest.")
 	}
 	root, err := v.boots.root(h)
 	if err != nil {
@@ -54,11 +56,22 @@ func (v *viewer) wouldBe(h provisioner.Host) (provisioner.Host, string, []string
 	return h, root, notes
 }
 
+// wouldReport is hardware of the right form, for templates that name some.
+func wouldReport(h provisioner.Host, disk string) inventory.Report {
+	mac := "02:00:00:00:00:01" // locally administered (IEEE 802-2014 §8.2.2)
+	if len(h.Intent.Row.MACs) > 0 {
+		mac = h.Intent.Row.MACs[0]
+	}
+	return inventory.Report{
+		Disks: []inventory.Disk{{Name: "sda", ByID: []string{strings.TrimPrefix(disk, "/dev/disk/by-id/")}, Serial: "NOTSEENYET", Model: "not seen yet", Size: 1 << 40}},
+		NICs:  []inventory.NIC{{Name: "eth0", MAC: mac, Driver: "not-seen-yet", Booted: true}},
+	}
+}
+
 // Try implements [api.Installer].
 func (v *viewer) Try(o provisioner.Order, want provisioner.Intent) error {
 	h, root, _ := v.wouldBe(provisioner.Host{ID: "h-not-seen-yet", Intent: want})
-	_, err := v.boots.rendered(o, h, root, nil)
-	if err != nil {
+	if err := v.boots.try(o, h, root); err != nil {
 		return discreet(err, secretsOf(o, h)...)
 	}
 	return nil
@@ -84,6 +97,9 @@ func (v *viewer) Preview(ctx context.Context, h provisioner.Host) (v1.Preview, e
 	}
 	if err != nil {
 		return v1.Preview{}, discreetFault(err, s.secrets)
+	}
+	for _, hidden := range s.rendering.Hidden { // the order may have others by now
+		s.secrets = append(s.secrets, hidden.Reveal())
 	}
 	return v.shape(s)
 }

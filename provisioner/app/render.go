@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -33,7 +34,35 @@ func (b *boots) Render(ctx context.Context, h provisioner.Host, carry map[string
 	if err != nil {
 		return r, &provisioner.Fault{Kind: provisioner.Operator, Err: discreet(err, secretsOf(order, h)...)}
 	}
+	for _, name := range slices.Sorted(maps.Keys(order.Secrets)) {
+		r.Hidden = append(r.Hidden, order.Secrets[name])
+	}
 	return r, nil
+}
+
+// try says what is wrong with what h would be given.
+func (b *boots) try(order provisioner.Order, h provisioner.Host, root string) error {
+	image, err := b.image(h, h.Intent.Image)
+	if err != nil {
+		return err
+	}
+	rec, err := b.recipe(image)
+	if err != nil {
+		return err
+	}
+	if _, err := b.way(image, rec, h); err != nil {
+		return err
+	}
+	if err := rec.CheckSource(sourceOf(order, h), b.values(order, h, image, root, nil)); err != nil {
+		return err
+	}
+	_, err = b.rendered(order, h, root, nil)
+	return err
+}
+
+// sourceOf is what the order adds for h.
+func sourceOf(order provisioner.Order, h provisioner.Host) recipe.Source {
+	return recipe.Source{Template: order.Template, Config: h.Intent.Config}
 }
 
 // rendered makes a rendering, without who and when. Its errors may quote what a
@@ -51,7 +80,7 @@ func (b *boots) rendered(order provisioner.Order, h provisioner.Host, root strin
 	if err != nil {
 		return provisioner.Rendering{}, err
 	}
-	got, err := rec.Render(b.values(order, h, image, root, carry), recipe.Source{Template: order.Template, Config: h.Intent.Config})
+	got, err := rec.Render(b.values(order, h, image, root, carry), sourceOf(order, h))
 	if err != nil {
 		return provisioner.Rendering{}, err
 	}
@@ -199,8 +228,8 @@ func target(h provisioner.Host) recipe.Target {
 	return t
 }
 
-// overlay makes a host's own ISO of a rendering. What it keeps of the image is
-// an index; its bytes are read through [overlay.Overlay.On].
+// overlay makes a host's own ISO of a rendering: of nothing else, so that it is
+// the same for ever. Its bytes are read through [overlay.Overlay.On].
 func (b *boots) overlay(r provisioner.Rendering) (*overlay.Overlay, error) {
 	index, err := b.catalog.Index(r.Image)
 	if err != nil {
@@ -213,7 +242,7 @@ func (b *boots) overlay(r provisioner.Rendering) (*overlay.Overlay, error) {
 	defer base.Close()
 	changes := make([]overlay.Change, len(r.Medium))
 	for n, c := range r.Medium {
-		changes[n] = overlay.Change{Path: c.Path, Content: c.Content, Args: c.Args, Drop: c.Drop}
+		changes[n] = overlay.Change{Path: c.Path, Content: c.Content, Args: c.Args, Drop: c.Drop, Time: r.Made}
 	}
 	return overlay.Build(base, index, changes)
 }
