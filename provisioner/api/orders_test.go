@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"strconv"
 	"strings"
@@ -226,5 +227,110 @@ func TestAnOrderStartsWhileItsHostsChangeAllTheTime(t *testing.T) {
 	journal, err := s.Journal(t.Context(), "alpha", "")
 	if err != nil || len(journal) != 11 {
 		t.Errorf("%d entries, %v", len(journal), err)
+	}
+}
+
+// desk is an Installer that has something to say about some rows.
+type desk struct {
+	says map[string]string // by serial
+	seen []provisioner.Intent
+	got  provisioner.Order
+}
+
+func (d *desk) Try(o provisioner.Order, want provisioner.Intent) error {
+	d.seen, d.got = append(d.seen, want), o
+	if text := d.says[want.Row.Serial]; text != "" {
+		return errors.New(text)
+	}
+	return nil
+}
+
+func (d *desk) Preview(context.Context, provisioner.Host) (v1.Preview, error) {
+	return v1.Preview{}, errors.New("not shown")
+}
+
+func (d *desk) Medium(context.Context, provisioner.Host) (v1.Medium, error) {
+	return v1.Medium{}, errors.New("not shown")
+}
+
+const templated = "name: plant7\nprofile: edge-minimum\nimage: edge\nhandoff: {driver: callhome}\ntransport: media\nsecrets: {join: hunter2}\n" +
+	"config: {a: b}\ntemplate: |\n  #cloud-config\n  x: y\n"
+
+func TestAnImportTriesWhatEachHostWouldGet(t *testing.T) {
+	d := &desk{}
+	s := newSite(t, func(o *api.Options) { o.Installer = d })
+	if _, err := s.AddImage(t.Context(), v1.NewImage{Name: "edge"}, -1, strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	const rows = "serial,mac,transport\nS1,52:54:00:00:00:01,\nS2,52:54:00:00:00:02,netboot\nS3,52:54:00:00:00:03,\n"
+	for _, c := range []struct {
+		name string
+		says map[string]string
+		want []v1.Remark
+	}{
+		{"the template is wrong", map[string]string{"S1": "template: x", "S2": "template: x", "S3": "template: x"},
+			[]v1.Remark{{Source: "order", Line: 8, Column: "template", Text: "template: x"}}},
+		{"the config is wrong", map[string]string{"S2": "config: y"}, []v1.Remark{{Source: "order", Line: 7, Column: "config", Text: "config: y"}}},
+		{"two rows are", map[string]string{"S2": "no way", "S3": "another"},
+			[]v1.Remark{{Source: "manifest", Line: 3, Text: "no way"}, {Source: "manifest", Line: 4, Text: "another"}}},
+	} {
+		d.says = c.says
+		_, err := s.Import(t.Context(), v1.Import{Order: templated, Manifest: rows})
+		problem, is := errors.AsType[*v1.Problem](err)
+		if !is || cmp.Diff(c.want, problem.Errors) != "" {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	d.says, d.seen = nil, nil
+	if _, err := s.Import(t.Context(), v1.Import{Order: templated, Manifest: rows}); err != nil {
+		t.Fatal(err)
+	}
+	ways := []provisioner.Way{}
+	for _, want := range d.seen {
+		ways = append(ways, want.Way)
+	}
+	if diff := cmp.Diff([]provisioner.Way{provisioner.WayMedia, provisioner.WayNetboot, provisioner.WayMedia}, ways); diff != "" {
+		t.Errorf("ways that were tried (-want +got):\n%s", diff)
+	}
+	if d.got.Template != "#cloud-config\nx: y\n" || !d.got.Secrets["join"].Matches("hunter2") {
+		t.Errorf("the order that was tried is %+v", d.got)
+	}
+	h, err := s.Host(t.Context(), "S2")
+	if err != nil || h.Way != "netboot" || h.ImageName != "edge" {
+		t.Errorf("the host goes by %q from %q: %v", h.Way, h.ImageName, err)
+	}
+	o, err := s.Order(t.Context(), "plant7")
+	if err != nil || o.Transport != "media" || o.Template != 2 || cmp.Diff([]string{"join"}, o.Secrets) != "" || o.ImageName != "edge" {
+		t.Errorf("the order is %+v: %v", o, err)
+	}
+}
+
+func TestATemplateWantsAnImage(t *testing.T) {
+	s := newSite(t)
+	const none = "name: plant7\nprofile: edge-minimum\ntemplate: x\n"
+	_, err := s.Import(t.Context(), v1.Import{Order: none, Manifest: twoRows})
+	if problem, is := errors.AsType[*v1.Problem](err); !is || len(problem.Errors) != 1 || !strings.Contains(problem.Errors[0].Text, "names no image") {
+		t.Errorf("got %v", err)
+	}
+}
+
+func TestNoSecretOfAnOrderLeavesByTheAPI(t *testing.T) {
+	s := newSite(t)
+	if _, err := s.AddImage(t.Context(), v1.NewImage{Name: "edge"}, -1, strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Import(t.Context(), v1.Import{Order: templated, Manifest: twoRows}); err != nil {
+		t.Fatal(err)
+	}
+	order, errOrder := s.Order(t.Context(), "plant7")
+	hosts, errHosts := s.Hosts(t.Context(), "", "")
+	why, errWhy := s.Why(t.Context(), "alpha")
+	journal, errJournal := s.Journal(t.Context(), "alpha", "")
+	text, errText := json.Marshal([]any{order, hosts, why, journal})
+	if err := errors.Join(errOrder, errHosts, errWhy, errJournal, errText); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(text), "hunter2") {
+		t.Errorf("it is told:\n%s", text)
 	}
 }

@@ -8,14 +8,15 @@ import (
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 )
 
-// progress is how far the present attempt is: its newest sign of life, and all
-// of its stages.
+// progress is how far the present attempt is: the stage that began last, and all
+// before it. A medium is read as long as an installer runs, and is not what it is
+// at.
 func progress(h provisioner.Host) *v1.Progress {
 	stages := stagesOf(h)
 	if len(stages) == 0 {
 		return nil
 	}
-	last := slices.MaxFunc(stages, func(a, b v1.Stage) int { return a.At.Compare(b.At) })
+	last := stages[len(stages)-1]
 	p := &v1.Progress{
 		Stage: last.Stage, Bytes: last.Bytes, Total: last.Total, Rate: last.Rate, ETA: eta(last), At: last.At, Stages: stages,
 	}
