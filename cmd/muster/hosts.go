@@ -259,8 +259,9 @@ func (s *session) hostWatch() *cobra.Command {
 // watcher prints events of all hosts, or of one.
 type watcher struct {
 	*session
-	wait bool
-	only string // id; empty: all
+	wait   bool
+	only   string // id; empty: all
+	looked bool   // at the host, when nothing that happens to it could be missed any more
 }
 
 // How a watch goes on when its server went away: it asks again this often, and
@@ -303,7 +304,7 @@ func (w *watcher) follow(ctx context.Context, c *client.Client, f *client.Follow
 	for {
 		err := c.Follow(ctx, f)
 		if errors.Is(err, client.ErrReset) {
-			f.After = 0
+			f.After, w.looked = 0, false
 			continue
 		}
 		away, gone := errors.AsType[*client.Unreachable](err)
@@ -322,13 +323,14 @@ func (w *watcher) follow(ctx context.Context, c *client.Client, f *client.Follow
 	}
 }
 
-// opened looks at the host that is waited for, once nothing that happens to it
-// can be missed. One that a person has just asked something for is about to
+// opened looks once at the host that is waited for: what happens from now on
+// comes as events. One that a person has just asked something for is about to
 // move.
 func (w *watcher) opened(ctx context.Context, c *client.Client) error {
-	if !w.wait {
+	if !w.wait || w.looked {
 		return nil
 	}
+	w.looked = true
 	h, err := c.Host(ctx, w.only)
 	if err != nil {
 		return err
@@ -336,12 +338,16 @@ func (w *watcher) opened(ctx context.Context, c *client.Client) error {
 	if h.Pending || !settled(h.Phase) {
 		return nil
 	}
-	if w.format == asJSON {
-		err = w.showJSON(h)
-	} else {
+	if w.format != asJSON {
 		say(w.out, "%s is %s. %s", cmp.Or(h.Name, h.ID), h.Phase, h.Why)
+		return ended{h.Phase}
 	}
-	return cmp.Or(err, error(ended{h.Phase}))
+	// The move that it has made, as the others are told.
+	made := v1.Entry{Host: h.ID, At: h.Since, Kind: "move", Phase: h.Phase, Attempt: h.Attempt, Text: h.Why, By: "engine"}
+	if err := w.showJSON(v1.Event{Entry: made, Host: &h}); err != nil {
+		return err
+	}
+	return ended{h.Phase}
 }
 
 // ended stops a watch at a host that has settled.

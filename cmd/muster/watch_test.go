@@ -84,3 +84,115 @@ func TestAWatchPrintsWhatHappensAndEndsWithItsHost(t *testing.T) {
 		}
 	}
 }
+
+// watching runs a watch until its end, and closes printed at its first event.
+func watching(ctx context.Context, socket string) (printed <-chan struct{}, end func() (code int, events []v1.Event, said string)) {
+	out, in := io.Pipe()
+	first := make(chan struct{})
+	var g errgroup.Group
+	var events []v1.Event
+	g.Go(func() error {
+		dec := json.NewDecoder(out)
+		for {
+			var ev v1.Event
+			if err := dec.Decode(&ev); err == io.EOF {
+				return nil
+			} else if err != nil {
+				return err
+			}
+			if events = append(events, ev); len(events) == 1 {
+				close(first)
+			}
+		}
+	})
+	code, complaints := 0, &strings.Builder{}
+	g.Go(func() error {
+		s := &session{out: in, err: complaints}
+		code = s.run(ctx, []string{"host", "watch", "--wait", "h-1", "-o", "json", "--server", socket})
+		return in.Close()
+	})
+	return first, func() (int, []v1.Event, string) {
+		if err := g.Wait(); err != nil {
+			return -1, events, err.Error()
+		}
+		return code, events, complaints.String()
+	}
+}
+
+// until moves a host to and fro until something is printed: nobody tells when a
+// watch listens.
+func until(t *testing.T, site *apitest.Site, printed <-chan struct{}) {
+	t.Helper()
+	for {
+		select {
+		case <-printed:
+			return
+		default:
+			move(t.Context(), t, site, "h-1", provisioner.Verifying)
+		}
+	}
+}
+
+func TestAWatchGoesOnWhenItsServerComesBack(t *testing.T) {
+	dir := t.TempDir()
+	site, err := apitest.Start(dir, func(*api.Options) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	host := provisioner.Host{ID: "h-1", Status: provisioner.Status{Phase: provisioner.Installing, Why: "Installing."}}
+	if err := site.Store.Commit(t.Context(), store.Change{Put: []provisioner.Host{host}}); err != nil {
+		t.Fatal(err)
+	}
+	printed, end := watching(t.Context(), site.Socket)
+	until(t, site, printed)
+	if err := site.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if site, err = apitest.Start(dir, func(*api.Options) {}); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := site.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	move(t.Context(), t, site, "h-1", provisioner.Installed)
+	move(t.Context(), t, site, "h-1", provisioner.Registered)
+	code, events, said := end()
+	phases := map[string]int{}
+	for _, ev := range events {
+		phases[ev.Entry.Phase]++
+	}
+	if code != exitDone || phases["installed"] != 1 || phases["registered"] != 1 || strings.Count(said, "the server went away") != 1 {
+		t.Errorf("exit code %d, events of phases %v, said %q", code, phases, said)
+	}
+}
+
+func TestAWatchWaitsForWhatWasJustAskedFor(t *testing.T) {
+	site, err := apitest.Start(t.TempDir(), func(*api.Options) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := site.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	host := provisioner.Host{ID: "h-1", Status: provisioner.Status{Phase: provisioner.Failed, Why: "Lost."}}
+	host.Intent.Requests.Retry = 1
+	if err := site.Store.Commit(t.Context(), store.Change{Put: []provisioner.Host{host}}); err != nil {
+		t.Fatal(err)
+	}
+	printed, end := watching(t.Context(), site.Socket)
+	until(t, site, printed)
+	move(t.Context(), t, site, "h-1", provisioner.Registered)
+	code, events, said := end()
+	for _, ev := range events {
+		if ev.Entry.Phase == string(provisioner.Failed) || ev.Entry.Phase == "" {
+			t.Errorf("it printed a state of before: %+v", ev)
+		}
+	}
+	if code != exitDone || said != "" {
+		t.Errorf("exit code %d, said %q", code, said)
+	}
+}
