@@ -22,6 +22,7 @@ type BMC struct {
 	managers   []string // paths
 	reset      string   // path of the action
 	resets     []string // allowed types; empty: not said
+	enable     string   // path of the manager's action that switches virtual media on
 	attributes string   // path of an older iDRAC's attributes
 }
 
@@ -36,6 +37,8 @@ type About struct {
 	Proof       quirk.Proof
 	Fingerprint string // of the certificate that was seen; to be kept and given in [Target]
 	Basic       bool   // there are no sessions, each request carries the password
+	// PasswordChanged says that the account now has Target.NewPassword.
+	PasswordChanged bool
 }
 
 // Hello reads what a BMC says before any login: its service root.
@@ -78,6 +81,20 @@ func (b *BMC) open(ctx context.Context) error {
 		return err
 	}
 	b.about = b.link.greeted()
+	err := b.enterTree(ctx)
+	var f *Fault
+	if errors.As(err, &f) && f.Cause == NewPassword && b.link.target.NewPassword != "" {
+		if err := b.link.changePassword(ctx, f.account); err != nil {
+			return err
+		}
+		b.about.PasswordChanged = true
+		return b.enterTree(ctx)
+	}
+	return err
+}
+
+// enterTree logs in and learns what is behind the login.
+func (b *BMC) enterTree(ctx context.Context) error {
 	if err := b.link.login(ctx); err != nil {
 		return err
 	}

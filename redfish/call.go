@@ -15,7 +15,7 @@ import (
 // restarts, a session that has timed out. A request that may have acted is not
 // sent again when its answer got lost; its user looks instead.
 func (l *link) call(ctx context.Context, method, path string, header map[string]string, body any) (reply, error) {
-	tries := patience{left: int(l.options.Pace.Patience / l.options.Pace.Busy), logins: 3}
+	tries := patience{left: l.options.Pace.Patience, strays: 1, logins: 3}
 	for {
 		r, err := l.exchange(ctx, method, path, header, body)
 		switch {
@@ -28,6 +28,8 @@ func (l *link) call(ctx context.Context, method, path string, header map[string]
 		case r.status == http.StatusUnauthorized && l.basic:
 			l.barred = r.fault("log in", l.quirk)
 			return reply{}, l.barred
+		case r.status == http.StatusUnauthorized && l.session != "" && tries.strays > 0:
+			tries.strays-- // iLO gives some that mean nothing
 		case r.status == http.StatusUnauthorized && l.session != "" && tries.logins > 0:
 			tries.logins-- // the session has timed out, or the BMC forgot it
 			if err := l.login(ctx); err != nil {
@@ -36,8 +38,9 @@ func (l *link) call(ctx context.Context, method, path string, header map[string]
 		case r.status == http.StatusNotAcceptable && !l.wire.bare:
 			l.wire.bare = true // HPE refuses identity for some resources
 		case r.busy() && tries.left > 0:
-			tries.left--
-			if err := l.options.wait(ctx, r.after(l.options.Pace.Busy), "the BMC is busy: "+r.words()); err != nil {
+			pause := r.after(l.options.Pace.Busy)
+			tries.left -= pause
+			if err := l.options.wait(ctx, pause, "the BMC is busy: "+r.words()); err != nil {
 				return reply{}, err
 			}
 		default:
@@ -47,14 +50,17 @@ func (l *link) call(ctx context.Context, method, path string, header map[string]
 }
 
 // patience is what is left of it during one call.
-type patience struct{ left, logins int }
+type patience struct {
+	left           time.Duration
+	strays, logins int
+}
 
 // outage waits until a silent BMC answers steadily: one that has just started
 // answers once and is busy again.
 func (l *link) outage(ctx context.Context, tries *patience, cause error) error {
 	const steady = 3
 	for good := 0; good < steady; {
-		if tries.left--; tries.left < 0 {
+		if tries.left -= l.options.Pace.Busy; tries.left < 0 {
 			return cause
 		}
 		if err := l.options.wait(ctx, l.options.Pace.Busy, "the BMC does not answer, it may be restarting"); err != nil {
@@ -74,7 +80,7 @@ func (l *link) outage(ctx context.Context, tries *patience, cause error) error {
 
 // after is how long the BMC asks to be left alone, within bounds.
 func (r reply) after(least time.Duration) time.Duration {
-	const most = 15 * time.Second
+	most := 4 * least
 	seconds, err := strconv.Atoi(r.header.Get("Retry-After"))
 	if err != nil || seconds <= 0 {
 		return least

@@ -42,6 +42,8 @@ type Fault struct {
 	Cause Cause
 	Say   string
 	Err   error
+
+	account string // of NewPassword: the path of the account, where the BMC says it
 }
 
 func (f *Fault) Error() string {

@@ -72,6 +72,10 @@ func (t try) body(s Slot, url string, way quirk.Insert) map[string]any {
 	if way == quirk.VmmControl {
 		return map[string]any{"Image": url, "VmmControlType": "Connect"}
 	}
+	if way == quirk.IsoConfig {
+		host, path := hostPath(url)
+		return map[string]any{"Host": host, "Path": path}
+	}
 	body := map[string]any{"Image": url}
 	for _, f := range t.fields {
 		switch f {
@@ -88,11 +92,20 @@ func (t try) body(s Slot, url string, way quirk.Insert) map[string]any {
 	return body
 }
 
+// hostPath cuts a URL before its path.
+func hostPath(url string) (host, path string) {
+	begin, rest, _ := strings.Cut(url, "://")
+	name, path, _ := strings.Cut(rest, "/")
+	return begin + "://" + name, "/" + path
+}
+
 // way is how a slot takes a medium, "" if it does not.
 func way(s Slot, q quirk.Quirk) quirk.Insert {
 	switch {
 	case strings.HasSuffix(s.insert, "VmmControl"):
 		return quirk.VmmControl
+	case strings.HasSuffix(s.insert, "IsoConfig.Mount"):
+		return quirk.IsoConfig
 	case q.Media.Insert == quirk.Patch:
 		return quirk.Patch
 	case s.insert != "":
@@ -137,7 +150,7 @@ func (t try) after(r reply, s State, w Want, q quirk.Quirk) (try, *Fault) {
 			return t, nil // the same again: Dell answers so for a while after an eject
 		}
 	}
-	if t.slot+1 < len(s.Slots) {
+	if t.slot+1 < len(usable(s.Slots)) {
 		next := tryIn(s.Slots, t.slot+1, q)
 		next.overall = t.overall
 		return next, nil

@@ -38,8 +38,13 @@ func (m memory) after(a act, r reply, s State, w Want, q quirk.Quirk) memory {
 		if !taken && a.slot.Connected() && final(r.cause(q)) {
 			m.given = r.fault("eject the medium", q)
 		}
+	case enable:
+		m.enabled = true
 	case insert:
-		m.filled = taken
+		if m.filled = taken; !taken && s.enable != "" && !m.disabled && r.cause(q) == MediaOff {
+			m.disabled = true
+			return m
+		}
 		if !taken {
 			return m.tryNext(r, s, w, q)
 		}

@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"cmp"
 	"slices"
 
 	"github.com/muster-boot/muster/redfish/quirk"
@@ -67,9 +68,15 @@ func target(b Override, w Want, q quirk.Quirk) string {
 		return "" // as it is
 	case BootMedium, PoweredOn, PoweredOff, ShutDown:
 		wanted = q.Boot.Medium
+		if cmp.Or(w.Mode, b.Mode) == UEFI && len(q.Boot.UEFI) > 0 {
+			wanted = q.Boot.UEFI
+		}
 	}
 	if len(wanted) == 0 {
 		wanted = []string{"Cd", "UsbCd", "UefiCd", "CD/DVD"}
+	}
+	if rest := slices.DeleteFunc(slices.Clone(wanted), func(t string) bool { return slices.Contains(w.Avoid, t) }); len(rest) > 0 {
+		wanted = rest
 	}
 	for _, t := range wanted {
 		if slices.Contains(b.targets, t) {

@@ -33,6 +33,9 @@ type Want struct {
 	// only URLs are. Another medium is asked about before it is ejected.
 	Ours         func(image string) bool
 	EjectForeign bool // a person allowed it
+	// Avoid names boot targets that a BMC of this host took and that did not
+	// boot the medium, so that the next attempt takes another.
+	Avoid []string
 }
 
 // verb is a kind of act.
@@ -46,6 +49,7 @@ const (
 	eject
 	insert
 	override
+	enable // virtual media, which are switched off in the BMC
 )
 
 // act is what is to be done next, and why.
@@ -83,6 +87,8 @@ type memory struct {
 	write     int  // of the ladder
 	wrote     bool // that write was taken
 	posts     int  // refusals because of POST
+	disabled  bool // virtual media were found switched off
+	enabled   bool // and were told to be on
 	given     *Fault
 }
 
@@ -147,7 +153,7 @@ func impossible(s State, w Want, m memory, q quirk.Quirk) *Fault {
 	if q.Media.Refuse != "" {
 		return operator(NoMedia, q.Media.Refuse)
 	}
-	if len(s.Slots) == 0 {
+	if len(usable(s.Slots)) == 0 {
 		return operator(NoMedia, "this BMC has no slot that takes a CD from a URL (a licence or newer firmware may bring one): boot this host by PXE")
 	}
 	if len(urls(w, s.Slots[0], q)) == 0 {
@@ -156,13 +162,15 @@ func impossible(s State, w Want, m memory, q quirk.Quirk) *Fault {
 	return foreign(s, w, m)
 }
 
-// foreign asks about a medium that somebody else put in.
+// foreign asks about a medium that somebody else put in, and about one that
+// only its viewer can take out.
 func foreign(s State, w Want, m memory) *Fault {
-	if w.EjectForeign {
-		return nil
-	}
 	for _, sl := range s.Slots {
-		if sl.Connected() && strings.Contains(sl.Image, "://") && !holdsAny(sl, w.URLs) && (w.Ours == nil || !w.Ours(sl.Image)) && !m.ejected[sl.Path] {
+		switch {
+		case !sl.Connected() || m.ejected[sl.Path] || holdsAny(sl, w.URLs) || (w.Ours != nil && w.Ours(sl.Image)):
+		case sl.eject == "" && !sl.Usable:
+			return operator(ForeignMedium, fmt.Sprintf("slot %s holds a medium (%s) that only the one who put it in can take out: close that viewer", sl.ID, sl.Image))
+		case strings.Contains(sl.Image, "://") && !w.EjectForeign:
 			return operator(ForeignMedium, fmt.Sprintf("somebody else's medium is in slot %s: %s; eject it, or allow muster to eject it", sl.ID, sl.Image))
 		}
 	}
@@ -198,8 +206,14 @@ func medium(s State, w Want, m memory, q quirk.Quirk) (act, bool) {
 			return act{do: wait, limit: forEject, slot: sl, why: "slot " + sl.ID + " still has a medium"}, true
 		}
 	}
+	if m.disabled && !m.enabled {
+		return act{do: enable, slot: chosen, why: "virtual media are switched on in the BMC"}, true
+	}
 	if !m.filled {
 		return act{do: insert, slot: chosen, try: m.try, why: "the medium goes into slot " + chosen.ID}, true
+	}
+	if chosen.silent() {
+		return act{}, false // there is nothing to wait for; the boot plane sees whether it is read
 	}
 	if !chosen.Connected() || (chosen.Image != "" && !holdsAny(chosen, w.URLs)) {
 		return act{do: wait, limit: forInsert, slot: chosen, why: "slot " + chosen.ID + " does not show the medium yet"}, true

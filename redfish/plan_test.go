@@ -15,13 +15,13 @@ func yes(b bool) *bool { return &b }
 func ready() State {
 	return State{
 		Power: Off,
-		Slots: []Slot{{Path: "/s/2", ID: "2", insert: "/s/2/insert", eject: "/s/2/eject", inserted: yes(false), connected: "NotConnected"}},
+		Slots: []Slot{{Path: "/s/2", ID: "2", Usable: true, insert: "/s/2/insert", eject: "/s/2/eject", inserted: yes(false), connected: "NotConnected"}},
 		Boot:  Override{Target: "None", Enabled: "Disabled", Mode: UEFI, exists: true, targets: []string{"None", "Pxe", "Cd"}},
 	}
 }
 
 func (v verb) String() string {
-	return [...]string{"finish", "refuse", "wait", "reset", "eject", "insert", "override"}[v]
+	return [...]string{"finish", "refuse", "wait", "reset", "eject", "insert", "override", "enable"}[v]
 }
 
 func TestNextLooksBeforeItRemembers(t *testing.T) {
@@ -125,7 +125,7 @@ func TestSlotsAreChosenByWhatTheyCanDo(t *testing.T) {
 		{Path: "/m/Remote1", ID: "Remote1", Place: quirk.Managers, patchable: true},
 	}
 	ids := func(list []Slot) (ids []string) {
-		for _, s := range list {
+		for _, s := range usable(list) {
 			ids = append(ids, s.ID)
 		}
 		return ids

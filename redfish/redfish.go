@@ -36,6 +36,7 @@ type Target struct {
 	Address     string // IP or name, with a port if not 443; "http://..." only where someone chose clear text
 	User        string
 	Password    Secret
+	NewPassword Secret // set if the BMC demands a change before anything else; empty: it is a fault
 	Fingerprint string // SHA-256 of its certificate in hex, colons allowed; empty: the first one seen is pinned
 	System      string // id, name, UUID or path, where one BMC has several systems
 }

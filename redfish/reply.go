@@ -96,6 +96,9 @@ func (r reply) says(parts ...string) bool {
 
 // words is the answer in the BMC's own words.
 func (r reply) words() string {
+	if r.status == 0 {
+		return "nothing, its answer got lost"
+	}
 	var said []string
 	for _, m := range r.messages {
 		if m.text != "" || m.id != "" {
@@ -165,7 +168,9 @@ func (r reply) fault(op string, q quirk.Quirk) *Fault {
 	case MediaOff:
 		return operator(c, fmt.Sprintf("the BMC refused to %s: virtual media are switched off in its settings; switch them on there, or boot this host by PXE: %s", op, said))
 	case NewPassword:
-		return operator(c, "the BMC wants its password changed before it does anything; change it there and give the new one to muster: "+said)
+		f := operator(c, "the BMC wants its password changed before it does anything; change it there and give the new one to muster: "+said)
+		f.account = r.account()
+		return f
 	case Sessions:
 		return retry(c, "all sessions of the BMC are taken; close some in its web page, or wait until they time out: "+said, nil)
 	case WrongPassword:
@@ -183,4 +188,17 @@ func (r reply) fault(op string, q quirk.Quirk) *Fault {
 		return retry(Refused, fmt.Sprintf("the BMC could not %s: %s", op, said), nil)
 	}
 	return operator(Refused, fmt.Sprintf("the BMC refused to %s: %s", op, said))
+}
+
+// account is the account that a PasswordChangeRequired is about: its only
+// argument (DSP8011 Base.PasswordChangeRequired).
+func (r reply) account() string {
+	for _, m := range r.messages {
+		for _, arg := range m.args {
+			if path := local(arg); m.id == "PasswordChangeRequired" && path != "" {
+				return path
+			}
+		}
+	}
+	return ""
 }

@@ -101,7 +101,7 @@ func (b *BMC) run(ctx context.Context, w Want) (Outcome, error) {
 			if err := o.wait(ctx, pace.Poll, a.why); err != nil {
 				return out, err
 			}
-		case reset, eject, insert, override:
+		case reset, eject, insert, override, enable:
 			out.Steps = append(out.Steps, a.why)
 			acts, waited = acts+1, 0
 			r, err := b.perform(ctx, a, s, w)
@@ -109,8 +109,8 @@ func (b *BMC) run(ctx context.Context, w Want) (Outcome, error) {
 				return out, err
 			}
 			m = m.after(a, r, s, w, q)
-			if err == nil && !r.ok() {
-				if err := o.wait(ctx, pace.Poll, fmt.Sprintf("%s; the BMC refused: %s", a.why, r.words())); err != nil {
+			if !r.ok() {
+				if err := o.wait(ctx, pace.Poll, fmt.Sprintf("%s; the BMC said: %s", a.why, r.words())); err != nil {
 					return out, err
 				}
 			}
@@ -133,6 +133,8 @@ func (b *BMC) perform(ctx context.Context, a act, s State, w Want) (reply, error
 		r, err = b.ejectSlot(ctx, a.slot)
 	case insert:
 		r, err = b.insertSlot(ctx, a, w)
+	case enable: // AMI; its other clients send the same
+		r, err = b.link.call(ctx, http.MethodPost, s.enable, nil, map[string]string{"RMediaState": "Enable"})
 	case override:
 		r, err = b.writeOverride(ctx, a.write, s.Boot, w)
 	case finish, refuse, wait:
@@ -166,8 +168,16 @@ func (b *BMC) ejectSlot(ctx context.Context, s Slot) (reply, error) {
 func (b *BMC) insertSlot(ctx context.Context, a act, w Want) (reply, error) {
 	how := way(a.slot, b.link.quirk)
 	body := a.try.body(a.slot, urls(w, a.slot, b.link.quirk)[a.try.url], how)
-	if how == quirk.Patch {
+	switch how {
+	case quirk.Patch:
 		return b.link.patch(ctx, a.slot.Path, a.slot.etag, body)
+	case quirk.IsoConfig:
+		r, err := b.link.patch(ctx, a.slot.Path, a.slot.etag, body)
+		if err != nil || !r.ok() {
+			return r, err
+		}
+		body = map[string]any{}
+	case quirk.Action, quirk.VmmControl:
 	}
 	return b.link.call(ctx, http.MethodPost, a.slot.insert, nil, body)
 }
@@ -195,6 +205,7 @@ func (b *BMC) look(ctx context.Context, goal Goal) (State, error) {
 	}
 	var err error
 	s.Slots, err = b.lookSlots(ctx)
+	s.enable = b.enable
 	return s, err
 }
 
@@ -207,6 +218,7 @@ func (b *BMC) lookAgain(ctx context.Context, a act, s *State) error {
 			return err
 		}
 		s.Slots[i] = newSlot(a.slot.Path, a.slot.Place, o, r)
+		s.Slots[i].Usable = a.slot.Usable
 		return nil
 	}
 	return b.lookSystem(ctx, s, a.do == override || a.limit == forOverride)
@@ -282,6 +294,9 @@ func (b *BMC) slotsOf(ctx context.Context, owner string, place quirk.Place, seen
 	if err != nil {
 		return nil, err
 	}
+	if path := action(o, "EnableRMedia"); path != "" {
+		b.enable = path
+	}
 	collection := o.Link("VirtualMedia")
 	if collection == "" || seen[collection] {
 		return nil, nil
@@ -312,25 +327,29 @@ func (b *BMC) slotsOf(ctx context.Context, owner string, place quirk.Place, seen
 	return slots, nil
 }
 
-// arrange keeps the slots that can be filled and that the row does not rule
-// out, best first: the one that worked, the row's order, then systems before
-// managers as they were read, by path.
+// arrange marks the slots that can be filled and that the row does not rule
+// out, and puts them first: the one that worked, the row's order, then systems
+// before managers as they were read, by path.
 func arrange(slots []Slot, q quirk.Quirk, worked string) []Slot {
-	usable := slices.DeleteFunc(slices.Clone(slots), func(s Slot) bool {
+	list := slices.Clone(slots)
+	for i, s := range list {
 		_, ranked := q.Media.Rank(s.ID)
-		return way(s, q) == "" || q.Media.Skips(s.ID) || !ranked
-	})
+		list[i].Usable = ranked && way(s, q) != "" && !q.Media.Skips(s.ID)
+	}
 	rank := func(s Slot) (worst, place int) {
 		r, _ := q.Media.Rank(s.ID)
-		if s.Path == worked {
+		switch {
+		case !s.Usable:
+			r = len(q.Media.Slots) + 1
+		case s.Path == worked:
 			r = -1
 		}
 		return r, slices.IndexFunc(slots, func(first Slot) bool { return first.Place == s.Place })
 	}
-	slices.SortStableFunc(usable, func(a, b Slot) int {
+	slices.SortStableFunc(list, func(a, b Slot) int {
 		aRank, aPlace := rank(a)
 		bRank, bPlace := rank(b)
 		return cmp.Or(aRank-bRank, aPlace-bPlace, strings.Compare(a.Path, b.Path))
 	})
-	return usable
+	return list
 }

@@ -119,6 +119,7 @@ func (l *link) send(ctx context.Context, call func() error) (reply, error) {
 	if errors.As(err, &f) {
 		return reply{}, f
 	}
+	l.wire.fresh = l.wire.fresh || l.known // iLO resets connections that are used again
 	return reply{}, retry(Unreachable, fmt.Sprintf("the BMC at %s does not answer; look at its power, cable and address", l.target.Address), err)
 }
 
@@ -184,6 +185,30 @@ func (l *link) takeBasic() error {
 	return nil
 }
 
+// changePassword gives the account its new password, in the session that the
+// BMC allowed for this alone, or by Basic. It is done once.
+func (l *link) changePassword(ctx context.Context, account string) error {
+	l.barred = nil
+	if account == "" {
+		account = strings.TrimSuffix(l.root.Link("AccountService"), "/") + "/Accounts/" + l.target.User
+	}
+	if l.session == "" {
+		if err := l.takeBasic(); err != nil {
+			return err
+		}
+	}
+	r, err := l.patch(ctx, account, "", map[string]string{"Password": string(l.target.NewPassword)})
+	if err != nil {
+		return err
+	}
+	if !r.ok() {
+		l.barred = operator(NewPassword, "the BMC wants a new password and did not take the one it was given; give another: "+r.words())
+		return l.barred
+	}
+	l.target.Password, l.target.NewPassword = l.target.NewPassword, ""
+	return nil
+}
+
 // sessionPath is where a new session can be deleted.
 func sessionPath(r reply) string {
 	if path := local(r.header.Get("Location")); path != "" {
@@ -195,22 +220,33 @@ func sessionPath(r reply) string {
 
 // forget deletes a session that is not used any more; it may be gone already.
 func (l *link) forget(ctx context.Context, session string) {
+	_, _ = l.logout(ctx, session) // it times out by itself otherwise
+}
+
+// logout deletes a session, once more where a 401 or a silence may mean nothing.
+func (l *link) logout(ctx context.Context, session string) (r reply, err error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
 	defer cancel()
-	_, _ = l.exchange(ctx, http.MethodDelete, session, nil, nil) // it times out by itself otherwise
+	const tries = 3
+	for range tries {
+		r, err = l.exchange(ctx, http.MethodDelete, session, nil, nil)
+		if err == nil && r.status != http.StatusUnauthorized && !r.busy() {
+			return r, nil
+		}
+	}
+	return r, err
 }
 
 // close deletes the session, also when ctx has ended.
 func (l *link) close(ctx context.Context) error {
 	defer l.wire.transport.CloseIdleConnections()
-	if l.session == "" || l.barred != nil {
+	if l.session == "" {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), farewell)
-	defer cancel()
+	l.barred = nil // what is sent now carries no password
 	session := l.session
 	l.session = ""
-	r, err := l.exchange(ctx, http.MethodDelete, session, nil, nil)
+	r, err := l.logout(ctx, session)
 	if err != nil {
 		return fmt.Errorf("delete the session at %s, which stays until it times out: %w", l.target.Address, err)
 	}

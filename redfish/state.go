@@ -1,6 +1,7 @@
 package redfish
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/muster-boot/muster/redfish/quirk"
@@ -31,16 +32,19 @@ const (
 // State is what was last read of one host.
 type State struct {
 	Power Power
-	Slots []Slot // that could take a CD, best first
+	Slots []Slot // for CDs: those that can be filled, best first, then the others
 	Boot  Override
+
+	enable string // path of the manager's action that switches virtual media on, "" if there is none
 }
 
 // Slot is one place for a virtual medium.
 type Slot struct {
-	Path  string
-	ID    string
-	Place quirk.Place
-	Image string // also of a medium that is out, at some BMCs
+	Path   string
+	ID     string
+	Place  quirk.Place
+	Image  string // also of a medium that is out, at some BMCs
+	Usable bool   // it can be filled, and no row rules it out
 
 	inserted  *bool  // nil: not said
 	connected string // ConnectedVia
@@ -65,6 +69,18 @@ func (s Slot) Connected() bool {
 	return s.Image != ""
 }
 
+// silent reports whether a slot tells nothing of what is in it.
+func (s Slot) silent() bool { return s.inserted == nil && s.connected == "" && s.Image == "" }
+
+// usable are the slots that can be filled: the first ones.
+func usable(slots []Slot) []Slot {
+	n := slices.IndexFunc(slots, func(s Slot) bool { return !s.Usable })
+	if n < 0 {
+		n = len(slots)
+	}
+	return slots[:n]
+}
+
 // newSlot reads a VirtualMedia resource (DSP0268 VirtualMedia 1.6).
 func newSlot(path string, place quirk.Place, o Object, r reply) Slot {
 	s := Slot{
@@ -78,6 +94,9 @@ func newSlot(path string, place quirk.Place, o Object, r reply) Slot {
 	}
 	if in, ok := o.Bool("Inserted"); ok {
 		s.inserted = &in
+	}
+	if mount := action(o, "Mount"); s.insert == "" && mount != "" {
+		s.insert, s.eject = mount, action(o, "UnMount")
 	}
 	if vmm := action(o, "VmmControl"); s.insert == "" && vmm != "" {
 		s.insert, s.eject = vmm, vmm

@@ -75,7 +75,7 @@ func (q Quirk) check() []error {
 	need((q.Licence.Name == "") == (len(q.Licence.Says) == 0), "licence: name and says go together")
 	wrong = append(wrong, words("media.places", q.Media.Places, Systems, Managers)...)
 	wrong = append(wrong, words("media.fields", q.Media.Fields, Inserted, WriteProtected, TransferMethod, TransferProtocol, UserName, Password)...)
-	wrong = append(wrong, words("media.insert", []Insert{q.Media.Insert}, "", Action, Patch, VmmControl)...)
+	wrong = append(wrong, words("media.insert", []Insert{q.Media.Insert}, "", Action, Patch, VmmControl, IsoConfig)...)
 	wrong = append(wrong, words("media.schemes", q.Media.Schemes, "http", "https", "nfs", "cifs", "smb")...)
 	wrong = append(wrong, words("boot.oem", []OEM{q.Boot.OEM}, "", DellAttributes)...)
 	wrong = append(wrong, words("http.etags", q.HTTP.ETags, Given, Strong, None, Any)...)

@@ -57,6 +57,7 @@ const (
 	Action     Insert = "action"      // POST to #VirtualMedia.InsertMedia
 	Patch      Insert = "patch"       // PATCH of the slot
 	VmmControl Insert = "vmm-control" // POST to the maker's VirtualMedia.VmmControl below Oem
+	IsoConfig  Insert = "iso-config"  // PATCH of host and path, then POST to IsoConfig.Mount
 )
 
 // Field is a property sent beside Image.
@@ -87,6 +88,7 @@ type Media struct {
 // Boot says how the boot override behaves.
 type Boot struct {
 	Medium   []string `yaml:"medium"`   // targets that boot a virtual CD, best first; "Cd" if empty
+	UEFI     []string `yaml:"uefi"`     // the same where the firmware boots by UEFI; Medium if empty
 	Full     bool     `yaml:"full"`     // target, enabled and mode go together, always
 	Settings bool     `yaml:"settings"` // written to the settings object
 	OEM      OEM      `yaml:"oem"`      // written in the maker's own way instead
