@@ -25,6 +25,7 @@ type AddOptions struct {
 	Proof    Proof                   // that the content must stand up to
 	Progress func(done, total int64) // called as bytes arrive; total is Size
 	Meta     map[string]string
+	Traits   []string // of its recipe; one that the family does not have is refused
 }
 
 // SetPart is one file to be added as part of a set.
@@ -64,7 +65,10 @@ func (c *Catalog) keep(got *received, o AddOptions) (Image, error) {
 	if err != nil {
 		return Image{}, fmt.Errorf("add image: %w", err)
 	}
-	i.Meta = o.Meta
+	i.Meta, i.Traits = o.Meta, o.Traits
+	if err := c.checkTraits(i); err != nil {
+		return Image{}, fmt.Errorf("add image: %w", err)
+	}
 	return c.commit(i, o.Name, []*received{got})
 }
 
@@ -216,8 +220,12 @@ func (c *Catalog) commit(i Image, tag string, contents []*received) (Image, erro
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i.Added = c.now().UTC()
-	if before, ok := c.images[i.Digest]; ok && i.Meta == nil {
+	before := c.images[i.Digest]
+	if i.Meta == nil {
 		i.Meta = before.Meta
+	}
+	if i.Traits == nil {
+		i.Traits = before.Traits
 	}
 	err := c.place(contents)
 	if err == nil {

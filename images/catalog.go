@@ -10,6 +10,7 @@
 package images
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"maps"
@@ -43,6 +44,7 @@ type Image struct {
 	Why    []string          `json:"why,omitempty"`    // what the family was told by
 	Lacks  []string          `json:"lacks,omitempty"`  // what is missing, or what it cannot do
 	Meta   map[string]string `json:"meta,omitempty"`   // versions, said by who added it
+	Traits []string          `json:"traits,omitempty"` // of its recipe, said by who added it: its files do not tell
 	Files  []SetFile         `json:"files,omitempty"`  // of a set
 	Damage []Damage          `json:"damage,omitempty"` // that [Catalog.Scrub] found last
 
@@ -187,6 +189,21 @@ func (c *Catalog) Newest(family string) (Image, bool) {
 
 // Recipe is that of the image's family.
 func (c *Catalog) Recipe(i Image) (recipe.Recipe, bool) { return c.recipes.Find(i.Family) }
+
+// checkTraits refuses what the family has nothing to say about.
+func (c *Catalog) checkTraits(i Image) error {
+	r, _ := c.Recipe(i)
+	var known []string
+	for _, t := range r.Traits {
+		known = append(known, t.Name)
+	}
+	for _, trait := range i.Traits {
+		if !slices.Contains(known, trait) {
+			return fmt.Errorf("an image of family %q has no trait %q; it can have: %s", i.Family, trait, cmp.Or(strings.Join(known, ", "), "none"))
+		}
+	}
+	return nil
+}
 
 // title is how a sentence names an image.
 func (i Image) title() string {

@@ -61,6 +61,7 @@ func (s *session) imageAdd() *cobra.Command {
 	cmd.Flags().StringVar(&a.in.SHA256, "sha256", "", "digest that the image must have")
 	cmd.Flags().StringVar(&a.sums, "sums", "", "file or URL with digests as sha256sum writes them")
 	cmd.Flags().StringVar(&a.key, "minisign-key", "", "public key, or a file with it, that must have signed the image")
+	cmd.Flags().StringArrayVar(&a.in.Traits, "trait", nil, "what its files do not tell, such as fips; may come again")
 	cmd.Flags().StringVar(&a.signature, "signature", "", "file with the signature")
 	return s.reading(cmd)
 }

@@ -85,6 +85,12 @@ func (i imageCard) table(t *table) {
 	t.row("size", size(i.Size))
 	t.row("family", i.Family)
 	t.row("label", i.Label)
+	if i.Coding != "" {
+		t.row("coding", i.Coding)
+	}
+	if len(i.Traits) > 0 {
+		t.row("traits", strings.Join(i.Traits, ", "))
+	}
 	t.row("orders", strings.Join(i.Orders, ", "))
 	for _, key := range slices.Sorted(maps.Keys(i.Version)) {
 		t.row(key, i.Version[key])
@@ -115,6 +121,13 @@ func recipeRows(t *table, r v1.Recipe) {
 	}
 	if r.File != "" {
 		t.row("media", strings.TrimSpace(r.File+" "+strings.Join(r.Media, " ")))
+	}
+	for _, w := range r.Ways {
+		if w.WhyNot == "" {
+			t.row("way", w.Transport)
+		} else {
+			t.row("no way", w.Transport+": "+w.WhyNot)
+		}
 	}
 	t.row("ends", r.Ends)
 	t.row("proven", cmp.Or(strings.Join(r.Proven, ", "), "none"))

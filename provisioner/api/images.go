@@ -77,6 +77,7 @@ var (
 		{"file", "the content's name in sums"},
 		{"minisign_key", "public key that must have made the signature"},
 		{"signature", "over the content, made with minisign"},
+		{"trait", "what its files do not tell, such as fips; may come again"},
 	}
 )
 
@@ -119,6 +120,7 @@ func (p *people) imageShapes(images []v1.Image) []v1.Image {
 // imageShape completes an image of the catalog.
 func (p *people) imageShape(i v1.Image) v1.Image {
 	i.Orders, i.Tags, i.Why, i.Lacks = p.ordersOf(i.Digest), texts(i.Tags), texts(i.Why), texts(i.Lacks)
+	i.Traits = texts(i.Traits)
 	if i.Damage == nil {
 		i.Damage = []v1.Damage{}
 	}
@@ -142,7 +144,7 @@ func (p *people) addImage(r *http.Request) Response {
 	q := r.URL.Query()
 	in := v1.NewImage{
 		Name: q.Get("name"), SHA256: q.Get("sha256"), Sums: q.Get("sums"), SumsURL: q.Get("sums_url"), File: q.Get("file"),
-		Key: q.Get("minisign_key"), Signature: q.Get("signature"),
+		Key: q.Get("minisign_key"), Signature: q.Get("signature"), Traits: q["trait"],
 	}
 	name, err := imageName(in.Name)
 	if err != nil {

@@ -217,3 +217,37 @@ func TestADocumentIsServedForTheLifeOfItsAttempt(t *testing.T) {
 		t.Errorf("steps %v", steps)
 	}
 }
+
+func TestATraitBarsAWay(t *testing.T) {
+	r := newRig(t)
+	image := r.kairos(t)
+	whole, err := r.catalog.Whole(image.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	if _, err := r.catalog.Add(t.Context(), whole, images.AddOptions{Traits: []string{"shiny"}}); err == nil || !strings.Contains(err.Error(), `has no trait "shiny"; it can have: fips, content`) {
+		t.Errorf("an unknown trait: %v", err)
+	}
+	if _, err := whole.Seek(0, 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.catalog.Add(t.Context(), whole, images.AddOptions{Traits: []string{"fips"}}); err != nil {
+		t.Fatal(err)
+	}
+	h := installing("h-1", firstMAC, "a-1", image)
+	if got, err := r.boots.Render(t.Context(), h, nil); err != nil || got.Way != provisioner.WayMedia {
+		t.Errorf("it goes by %q: %v", got.Way, err)
+	}
+	shown, err := catalog{r.catalog}.Get(t.Context(), image.Digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ways := map[string]bool{}
+	for _, w := range shown.Recipe.Ways {
+		ways[w.Transport] = w.WhyNot == ""
+	}
+	if diff := cmp.Diff(map[string]bool{"netboot": false, "media": true, "uefi-http": true, "write": false}, ways); diff != "" {
+		t.Errorf("ways that are shown (-want +got):\n%s", diff)
+	}
+}

@@ -35,6 +35,9 @@ func (c catalog) Get(_ context.Context, ref string) (v1.Image, error) {
 	}
 	if r, known := c.images.Recipe(i); known {
 		shape.Recipe = recipeShape(r)
+		for _, w := range r.Ways(i.Traits...) {
+			shape.Recipe.Ways = append(shape.Recipe.Ways, v1.Way{Transport: string(w.Transport), WhyNot: barred(c.images, i, r, w.Transport)})
+		}
 	}
 	return shape, nil
 }
@@ -44,7 +47,7 @@ func (c catalog) Add(ctx context.Context, in v1.NewImage, size int64, content io
 	if err != nil {
 		return v1.Image{}, addFault(err)
 	}
-	i, err := c.images.Add(ctx, content, images.AddOptions{Name: in.Name, Size: max(size, 0), Proof: proof})
+	i, err := c.images.Add(ctx, content, images.AddOptions{Name: in.Name, Size: max(size, 0), Proof: proof, Traits: in.Traits})
 	return imageShape(i), addFault(err)
 }
 
@@ -53,7 +56,7 @@ func (c catalog) Fetch(ctx context.Context, in v1.NewImage, progress func(done, 
 	if err != nil {
 		return v1.Image{}, addFault(err)
 	}
-	i, err := c.images.AddURL(ctx, in.URL, images.AddOptions{Name: in.Name, Proof: proof, Progress: progress})
+	i, err := c.images.AddURL(ctx, in.URL, images.AddOptions{Name: in.Name, Proof: proof, Progress: progress, Traits: in.Traits})
 	return imageShape(i), addFault(err)
 }
 
@@ -138,7 +141,7 @@ func imageShapes(list []images.Image) []v1.Image {
 func imageShape(i images.Image) v1.Image {
 	shape := v1.Image{
 		Digest: i.Digest, Name: i.Name, Tags: i.Tags, Form: string(i.Form), Size: i.Size, Family: i.Family, Label: i.Label,
-		Added: i.Added, Why: i.Why, Lacks: i.Lacks, Version: i.Meta,
+		Added: i.Added, Why: i.Why, Lacks: i.Lacks, Version: i.Meta, Coding: i.Coding, Traits: i.Traits,
 	}
 	for _, d := range i.Damage {
 		shape.Damage = append(shape.Damage, v1.Damage{File: d.File, Expected: d.Expected, Seen: d.Seen, Why: d.Why})
@@ -149,7 +152,7 @@ func imageShape(i images.Image) v1.Image {
 func recipeShape(r recipe.Recipe) *v1.Recipe {
 	shape := &v1.Recipe{
 		About: r.About, Netboot: []string{}, Media: append([]string{}, r.Media.Cmdline...), File: r.Media.File,
-		Format: string(r.Config.Format), Ends: r.Ends, Proven: []string{},
+		Format: string(r.Config.Format), Ends: r.Ends, Proven: []string{}, Ways: []v1.Way{},
 	}
 	if r.Kernel != "" {
 		shape.Netboot = append(shape.Netboot, r.Cmdline...)

@@ -146,7 +146,7 @@ func (b *boots) way(image images.Image, rec recipe.Recipe, h provisioner.Host) (
 		return want, nil
 	}
 	var reasons []string
-	for _, w := range rec.Ways() {
+	for _, w := range rec.Ways(image.Traits...) {
 		why := b.barred(image, rec, w.Transport, h)
 		if why == "" {
 			return provisioner.Way(w.Transport), nil
@@ -158,16 +158,26 @@ func (b *boots) way(image images.Image, rec recipe.Recipe, h provisioner.Host) (
 
 // barred says why the image cannot reach h by a transport; nothing: it can.
 func (b *boots) barred(image images.Image, rec recipe.Recipe, t recipe.Transport, h provisioner.Host) string {
-	if err := rec.WhyNot(t); err != nil {
-		return err.Error()
-	}
-	if t == recipe.Medium || t == recipe.UEFIHTTP {
-		if _, err := b.catalog.Index(image.Digest); err != nil {
-			return err.Error()
-		}
+	if why := barred(b.catalog, image, rec, t); why != "" {
+		return why
 	}
 	if report := h.Facts.Report; t == recipe.UEFIHTTP && report != nil && report.Report.Firmware.Mode == "bios" {
 		return "its firmware is a BIOS; switch it to UEFI, or choose another transport"
+	}
+	return ""
+}
+
+// barred says why the image cannot reach any host by a transport; nothing: it
+// can.
+func barred(c *images.Catalog, image images.Image, rec recipe.Recipe, t recipe.Transport) string {
+	if err := rec.WhyNot(t, image.Traits...); err != nil {
+		return err.Error()
+	}
+	if t != recipe.Medium && t != recipe.UEFIHTTP {
+		return ""
+	}
+	if _, err := c.Index(image.Digest); err != nil {
+		return err.Error()
 	}
 	return ""
 }

@@ -32,7 +32,7 @@ func (c *Client) Image(ctx context.Context, ref string) (v1.Image, error) {
 // AddImage stores content; size is -1 where it is not known. in.URL does
 // not count.
 func (c *Client) AddImage(ctx context.Context, in v1.NewImage, size int64, content io.Reader) (v1.Image, error) {
-	query := url.Values{"name": {in.Name}}
+	query := url.Values{"name": {in.Name}, "trait": in.Traits}
 	for key, value := range map[string]string{
 		"sha256": in.SHA256, "sums": in.Sums, "sums_url": in.SumsURL, "file": in.File, "minisign_key": in.Key, "signature": in.Signature,
 	} {

@@ -11,6 +11,8 @@ type Image struct {
 	Size    int64             `json:"size"`   // bytes
 	Family  string            `json:"family"`
 	Label   string            `json:"label"`
+	Coding  string            `json:"coding"` // of a disk: raw, gzip, xz, zstd, qcow2
+	Traits  []string          `json:"traits"` // that whoever added it said it has; never null
 	Added   time.Time         `json:"added"`
 	Why     []string          `json:"why"`    // how its family was recognised; never null
 	Lacks   []string          `json:"lacks"`  // what it has not, or cannot do; never null
@@ -33,6 +35,13 @@ type Recipe struct {
 	Ends    string   `json:"ends"`    // what the end of an installation looks like
 	Proven  []string `json:"proven"`  // transports by which muster has installed the real thing; never null
 	Refuses string   `json:"refuses"` // why no order can install it; empty: one can
+	Ways    []Way    `json:"ways"`    // by which this image reaches a host, the best first, then the others; never null
+}
+
+// Way is a transport of an image.
+type Way struct {
+	Transport string `json:"transport"` // netboot, media, uefi-http, write
+	WhyNot    string `json:"why_not"`   // empty: it can go so
 }
 
 // TagStep is one step of a tag.
@@ -60,6 +69,8 @@ type NewImage struct {
 	File      string `json:"file"`      // name in the lines; empty: the last part of URL
 	Key       string `json:"key"`       // minisign public key
 	Signature string `json:"signature"` // over the content, made with minisign
+
+	Traits []string `json:"traits,omitempty"` // what its files do not tell, such as fips
 }
 
 // NewTag names the image that a tag is to name.
