@@ -35,6 +35,7 @@ type About struct {
 	Family      string // of the row that applies
 	Why         string // it applies
 	Proof       quirk.Proof
+	TagIsSKU    bool   // see [quirk.Quirk]
 	Fingerprint string // of the certificate that was seen; to be kept and given in [Target]
 	Basic       bool   // there are no sessions, each request carries the password
 	// PasswordChanged says that the account now has Target.NewPassword.
@@ -247,7 +248,7 @@ func (b *BMC) learn(ctx context.Context, s system) error {
 		book = *b.link.options.Quirks
 	}
 	row, why := book.Match(*p)
-	b.about.Family, b.about.Why, b.about.Proof = row.Family, why, row.Proof
+	b.about.Family, b.about.Why, b.about.Proof, b.about.TagIsSKU = row.Family, why, row.Proof, row.TagIsSKU
 	b.about.System, b.about.Managers, b.about.Basic = b.system, b.managers, b.link.basic
 	b.link.quirk = b.link.options.Working.over(row)
 	b.link.wire.fresh = row.HTTP.Close

@@ -10,15 +10,18 @@ package quirk
 
 // Quirk is one row. The zero value of a field is what the standard says.
 type Quirk struct {
-	Family  string  `yaml:"family"`
-	About   string  `yaml:"about"`
-	Sources string  `yaml:"sources"` // where the claims come from; "general knowledge" is said
-	Match   Match   `yaml:"match"`
-	Media   Media   `yaml:"media"`
-	Boot    Boot    `yaml:"boot"`
-	HTTP    HTTP    `yaml:"http"`
-	Licence Licence `yaml:"licence"`
-	Proof   Proof   `yaml:"proof"`
+	Family  string `yaml:"family"`
+	About   string `yaml:"about"`
+	Sources string `yaml:"sources"` // where the claims come from; "general knowledge" is said
+	Match   Match  `yaml:"match"`
+	Media   Media  `yaml:"media"`
+	Boot    Boot   `yaml:"boot"`
+	HTTP    HTTP   `yaml:"http"`
+	// TagIsSKU says that the serial number that labels and SMBIOS have is the
+	// system's SKU, and SerialNumber that of the board.
+	TagIsSKU bool    `yaml:"tag_is_sku"`
+	Licence  Licence `yaml:"licence"`
+	Proof    Proof   `yaml:"proof"`
 }
 
 // Match says which BMCs a row is for. Each list that is given must hold one
