@@ -175,7 +175,7 @@ func (im importer) tried(order provisioner.Order, wants []provisioner.Intent) []
 func (im importer) trial(want provisioner.Intent, err error) v1.Remark {
 	for _, key := range []string{"template", "config", "transport"} {
 		if line := im.Order.Lines[key]; line > 0 && strings.HasPrefix(err.Error(), key) {
-			return v1.Remark{Source: "order", Line: line, Column: key, Text: err.Error()}
+			return v1.Remark{Source: "order", Line: line, Column: key, Text: strings.TrimPrefix(err.Error(), key+": ")}
 		}
 	}
 	return v1.Remark{Source: "manifest", Line: want.Row.Line, Text: err.Error()}
