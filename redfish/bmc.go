@@ -70,6 +70,9 @@ func Connect(ctx context.Context, t Target, o Options) (*BMC, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := o.Guard.check(t); err != nil {
+		return nil, fmt.Errorf("connect to the BMC at %s: %w", t.Address, err)
+	}
 	b := &BMC{link: l, turn: make(chan struct{}, 1)}
 	if err := b.open(ctx); err != nil {
 		return nil, fmt.Errorf("connect to the BMC at %s: %w", t.Address, errors.Join(err, l.close(ctx)))

@@ -26,7 +26,7 @@ func (l *link) call(ctx context.Context, method, path string, header map[string]
 				return reply{}, err
 			}
 		case r.status == http.StatusUnauthorized && l.basic:
-			l.barred = r.fault("log in", l.quirk)
+			l.bar(r.fault("log in", l.quirk))
 			return reply{}, l.barred
 		case r.status == http.StatusUnauthorized && l.session != "" && tries.strays > 0:
 			tries.strays-- // iLO gives some that mean nothing

@@ -45,6 +45,7 @@ type Target struct {
 type Options struct {
 	Quirks  *quirk.Book         // nil: those that muster brings
 	Working Working             // what worked at this BMC before; tried first
+	Guard   *Guard              // shared by all of a caller's connections; nil: each connection guards itself alone
 	Pace    Pace                // zero fields have defaults
 	Waiting func(reason string) // told before each wait, on the caller's goroutine; may be nil
 }

@@ -170,9 +170,15 @@ func (l *link) login(ctx context.Context) error {
 	}
 	f := r.fault("log in", l.quirk)
 	if f.Cause == WrongPassword || f.Cause == NewPassword || f.Cause == Rights {
-		l.barred = f
+		l.bar(f)
 	}
 	return f
+}
+
+// bar stops everything: what is sent from now on would try the account again.
+func (l *link) bar(f *Fault) {
+	l.barred = f
+	l.options.Guard.note(l.target, f)
 }
 
 // takeBasic sends nothing yet: the next request shows whether it is taken.

@@ -55,6 +55,22 @@ func TestAWrongPasswordIsTriedOnce(t *testing.T) {
 	}
 }
 
+func TestAGuardKeepsARefusedPasswordFromBeingTriedAgain(t *testing.T) {
+	s := newStandin(t)
+	guard := new(Guard)
+	wrong := s.target()
+	wrong.Password = "wrong"
+	for range 3 {
+		if _, err := Connect(t.Context(), wrong, Options{Pace: quick, Guard: guard}); CauseOf(err) != WrongPassword {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n := count(s.asked, "POST"); n != 1 {
+		t.Errorf("it was tried %d times", n)
+	}
+	s.connect(Options{Guard: guard}) // another password is another try
+}
+
 func TestAPasswordChangedUnderwayStopsEverything(t *testing.T) {
 	s := newStandin(t)
 	b := s.connect(Options{})

@@ -1,0 +1,60 @@
+package redfish
+
+import (
+	"crypto/sha256"
+	"sync"
+)
+
+// Guard remembers which passwords were refused, so that nobody locks an account
+// by connecting again: a password is tried once, until it is changed in
+// [Target]. It keeps hashes only, in memory; a caller that restarts keeps the
+// fault as a fact. The zero value works; it may be used concurrently.
+type Guard struct {
+	mu      sync.Mutex
+	refused map[[sha256.Size]byte]*Fault
+}
+
+// maxRefused bounds a guard. Beyond it old entries are forgotten at random.
+const maxRefused = 10000
+
+// key names one password of one account; the parts cannot run into each other.
+func (t Target) key() [sha256.Size]byte {
+	h := sha256.New()
+	for _, part := range []string{t.Address, t.User, string(t.Password)} {
+		sum := sha256.Sum256([]byte(part))
+		h.Write(sum[:])
+	}
+	return [sha256.Size]byte(h.Sum(nil))
+}
+
+// check returns the fault of a password that was refused before.
+func (g *Guard) check(t Target) error {
+	if g == nil {
+		return nil
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if f := g.refused[t.key()]; f != nil {
+		return f
+	}
+	return nil
+}
+
+// note keeps a refusal.
+func (g *Guard) note(t Target, f *Fault) {
+	if g == nil || f == nil || f.Cause != WrongPassword {
+		return
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.refused == nil {
+		g.refused = map[[sha256.Size]byte]*Fault{}
+	}
+	for k := range g.refused {
+		if len(g.refused) < maxRefused {
+			break
+		}
+		delete(g.refused, k)
+	}
+	g.refused[t.key()] = f
+}
