@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -22,6 +23,18 @@ type Medium struct {
 	mu   sync.Mutex
 	size int64  // -1 until it is known
 	tag  string // the ETag of the first answer
+
+	gone atomic.Bool // it was ejected; set under the BMC's lock, so not under mu
+}
+
+// remove ends all reading: the drive is empty.
+func (m *Medium) remove() { m.gone.Store(true) }
+
+func (m *Medium) present() error {
+	if m.gone.Load() {
+		return errors.New("the medium was ejected")
+	}
+	return nil
 }
 
 // mediumTimeout bounds one read of an image.
@@ -164,6 +177,9 @@ type mediumIn struct {
 func (m mediumIn) ReadAt(p []byte, off int64) (int, error) { return m.m.readAt(m.ctx, p, off) }
 
 func (m *Medium) readAt(ctx context.Context, p []byte, off int64) (int, error) {
+	if err := m.present(); err != nil {
+		return 0, err
+	}
 	size, err := m.open(ctx)
 	if err != nil {
 		return 0, err
@@ -180,6 +196,7 @@ func (m *Medium) readAt(ctx context.Context, p []byte, off int64) (int, error) {
 		end := min(n+m.bmc.rules.Media.chunk(), len(p))
 		got, err := m.readRange(ctx, p[n:end], off+int64(n))
 		n += got
+		err = errors.Join(err, m.present())
 		if err != nil {
 			return n, err
 		}

@@ -108,6 +108,14 @@ func (e *Emulator) showSlots(dir string, slots []*slot) object {
 	return e.collection(dir, "VirtualMedia", members)
 }
 
+// take takes the medium out of the drive, if there is one.
+func (s *slot) take() {
+	if s.medium != nil {
+		s.medium.remove()
+		s.medium = nil
+	}
+}
+
 func (s *slot) full() bool { return s.inserted }
 
 // seen tells whether the drive is shown with something in it.
@@ -248,6 +256,7 @@ func (e *Emulator) mount(s *slot, image string) *refuse {
 		e.record.problems = append(e.record.problems, err.Error())
 		return &bad
 	}
+	s.take()
 	s.image, s.inserted, s.ghost, s.medium = image, true, false, m
 	e.record.mounted(e.slots)
 	return nil
@@ -285,7 +294,8 @@ func (e *Emulator) drop(s *slot) {
 	if s.inserted {
 		s.ghost, s.stale = true, e.opts.Now().Add(e.opts.seconds(e.rules.Media.Stale))
 	}
-	s.inserted, s.medium, s.bootOnce = false, nil, false
+	s.take()
+	s.inserted, s.bootOnce = false, false
 }
 
 // changeSlot is a PATCH of a drive: its switches, and where it has no actions,

@@ -65,6 +65,7 @@ func TestTheNaiveClientFailsOnEachPersonalityAsTheProductDoes(t *testing.T) {
 		{"3.2 Lenovo SR655: TransferProtocolType is missing", "lenovo-sr655", "insert", 400, "ActionParameterMissing"},
 		{"3.2 NVIDIA DGX: UserName is missing", "nvidia-dgx", "insert", 400, "ActionParameterMissing"},
 		{"3.1 Cisco: the first drive is for the vKVM", "cisco", "insert", 400, "GeneralError"},
+		{"3 all of it: the first System has no drives at its manager", "strict", "find a drive", 0, ""},
 		{"3.1 Intel: there is no drive", "intel", "find a drive", 0, ""},
 	} {
 		t.Run(c.row, func(t *testing.T) {
@@ -88,7 +89,6 @@ func TestTheNaiveClientFailsOnEachPersonalityAsTheProductDoes(t *testing.T) {
 	}
 }
 
-// TestEveryPersonalityIsAmongTheRows keeps a new personality from having none.
 func TestEveryPersonalityHasItsOwnMachine(t *testing.T) {
 	for _, name := range Names() {
 		p, err := Named(name)
@@ -135,5 +135,22 @@ func TestTheSaneClientBootsTheMediumOnOpenBMC(t *testing.T) {
 		if f.Status != 206 && f.Method != "HEAD" {
 			t.Errorf("the medium was not read by ranges: %+v", f)
 		}
+	}
+}
+
+// TestACarefulClientBootsTheMediumOnTheStrictest does what every rule wants.
+func TestACarefulClientBootsTheMediumOnTheStrictest(t *testing.T) {
+	b := newBench(t, "strict", func(_ *Options, p *PaperOptions) { p.BIOS = false })
+	system, slot := b.systemPath(), b.systemPath()+"/VirtualMedia/V4"
+	got := b.insert(slot, object{"Image": b.tls, "TransferProtocolType": "HTTPS"})
+	b.inserted(got, slot)
+	pending := system + "/Pending"
+	b.good("PATCH", pending, object{"Boot": object{overrideTarget: "UsbCd", overrideEnabled: once, overrideMode: uefi}}, b.tag(pending)...)
+	b.reset("On")
+	b.says("boots COS_LIVE from the medium")
+	b.reset("ForceOff")
+	b.good("POST", slot+"/Actions/VirtualMedia.EjectMedia", object{})
+	if len(b.Inserted()) != 0 {
+		t.Error("the medium is still in")
 	}
 }

@@ -137,6 +137,39 @@ func TestThePaperHostSaysWhyItDoesNotBoot(t *testing.T) {
 	}
 }
 
+// TestAMediumEjectedDuringTheBootEndsIt takes the medium out while it is read.
+func TestAMediumEjectedDuringTheBootEndsIt(t *testing.T) {
+	b := newBench(t, "openbmc")
+	slot := b.managerPath() + "/VirtualMedia/USB1"
+	b.inserted(b.insert(slot, image(b.tls)), slot)
+	b.good("PATCH", b.systemPath(), bootOnce("Cd"))
+	b.fail(Fault{Kind: FaultMediaSlow, Seconds: 20})
+	b.reset("On")
+	b.good("POST", slot+"/Actions/VirtualMedia.EjectMedia", object{})
+	b.says("the medium was ejected")
+}
+
+// TestAMachineReadsItsDriveThroughTheBMC is how QEMU gets at it: ranges from the
+// BMC, which makes its own of them.
+func TestAMachineReadsItsDriveThroughTheBMC(t *testing.T) {
+	b := newBench(t, "openbmc")
+	slot := b.managerPath() + "/VirtualMedia/USB1"
+	b.inserted(b.insert(slot, image(b.tls)), slot)
+	b.host.mu.Lock()
+	m := b.host.medium
+	b.host.mu.Unlock()
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Range", "bytes=32768-34815")
+	w := httptest.NewRecorder()
+	m.ServeHTTP(w, r)
+	if w.Code != http.StatusPartialContent || w.Body.String() != string(b.files.content[32768:34816]) {
+		t.Errorf("answered %d with %d bytes", w.Code, w.Body.Len())
+	}
+	if got := b.Fetches(); len(got) != 2 || got[1].Range != "bytes=32768-34815" {
+		t.Errorf("the BMC fetched %+v", got)
+	}
+}
+
 // FuzzReadDisc feeds broken images to what a paper host reads of a medium.
 func FuzzReadDisc(f *testing.F) {
 	data, err := discOnce()

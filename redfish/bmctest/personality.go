@@ -117,6 +117,8 @@ type partRules struct {
 	Drives      string `yaml:"drives"`      // together, single (a Storage for each), chassis or none
 	NICs        string `yaml:"nics"`        // full, mac (MACAddress alone) or none
 	ToManager   bool   `yaml:"to_manager"`  // the BMC's own USB NIC is listed, first
+	SecureBoot  bool   `yaml:"secure_boot"` // there is a SecureBoot resource
+	TPM         bool   `yaml:"tpm"`         // TrustedModules are listed
 }
 
 //go:embed personalities/*.yaml

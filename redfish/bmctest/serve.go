@@ -142,13 +142,9 @@ const (
 
 // disturb applies faults and the habits of the personality's web server.
 func (e *Emulator) disturb(r *http.Request) (disturbance, answer) {
+	e.lag(r)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if slow, ok := e.strike(FaultSlow, r); ok {
-		e.mu.Unlock()
-		wait(r.Context(), e.opts.seconds(slow.Seconds))
-		e.mu.Lock()
-	}
 	if _, ok := e.strike(FaultReset, r); ok {
 		return resetConnection, answer{}
 	}
@@ -170,6 +166,16 @@ func (e *Emulator) disturb(r *http.Request) (disturbance, answer) {
 		return refusal, e.refuse("unauthorized")
 	}
 	return nothing, answer{}
+}
+
+// lag keeps a request waiting that a fault makes slow.
+func (e *Emulator) lag(r *http.Request) {
+	e.mu.Lock()
+	slow, ok := e.strike(FaultSlow, r)
+	e.mu.Unlock()
+	if ok {
+		wait(r.Context(), e.opts.seconds(slow.Seconds))
+	}
 }
 
 // wait pauses, or less if ctx ends.

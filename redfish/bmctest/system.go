@@ -22,6 +22,9 @@ func (e *Emulator) systemTree() map[string]resource {
 		p + "/LogServices/SEL/Entries":      {get: e.showEntries},
 		p + "/Bios":                         {get: e.showBios},
 	}
+	if e.rules.Parts.SecureBoot {
+		tree[p+"/SecureBoot"] = resource{get: e.showSecureBoot}
+	}
 	if s := e.rules.Boot.Settings; s != "" {
 		tree[p+"/"+s] = resource{get: e.showSettings, patch: e.changeSettings}
 	}
@@ -59,6 +62,12 @@ func (e *Emulator) showSystem() object {
 		o["VirtualMedia"] = e.ref(p + "/VirtualMedia")
 	case "manager":
 		o["VirtualMedia"] = e.ref(e.managerPath() + "/VirtualMedia")
+	}
+	if e.rules.Parts.SecureBoot {
+		o["SecureBoot"] = e.ref(p + "/SecureBoot")
+	}
+	if e.rules.Parts.TPM {
+		o["TrustedModules"] = []object{{"ModuleType": "TPM2_0", "FirmwareVersion": "7.2", "Status": status("Enabled")}}
 	}
 	if e.rules.Boot.Settings != "" {
 		o["@Redfish.Settings"] = object{"@odata.type": "#Settings.v1_3_5.Settings", "SettingsObject": e.ref(p + "/" + e.rules.Boot.Settings)}
@@ -164,6 +173,12 @@ func (e *Emulator) showChassis() object {
 	if e.rules.Parts.Drives == "chassis" {
 		o["Drives"] = e.ref(e.chassisPath() + "/Drives")
 	}
+	return o
+}
+
+func (e *Emulator) showSecureBoot() object {
+	o := e.node(e.systemPath()+"/SecureBoot", "SecureBoot.v1_1_0.SecureBoot", "UEFI Secure Boot")
+	o["SecureBootEnable"], o["SecureBootCurrentBoot"], o["SecureBootMode"] = false, "Disabled", "UserMode"
 	return o
 }
 
