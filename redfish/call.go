@@ -120,7 +120,7 @@ func (l *link) members(ctx context.Context, path string) ([]string, error) {
 }
 
 // patch changes a resource, with the forms of If-Match that the BMC may want,
-// one after the other while it answers 412 or 428. It returns the form taken.
+// one after the other while it answers 412 or 428.
 func (l *link) patch(ctx context.Context, path, etag string, body any) (reply, error) {
 	forms := l.quirk.HTTP.ETags
 	if len(forms) == 0 {

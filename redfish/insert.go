@@ -21,7 +21,7 @@ type try struct {
 	asked   map[quirk.Field]bool // fields that a refusal named already
 }
 
-// Bounds on how often a medium is tried (section 3.2 of the notes: four a slot).
+// Bounds on how often a medium is tried.
 const (
 	triesInSlot  = 4
 	triesOverall = 12

@@ -87,7 +87,7 @@ func target(b Override, w Want, q quirk.Quirk) string {
 }
 
 // body is what the PATCH carries: what is to change, or all three where a BMC
-// wants that (section 3.7: a whole Boot object as it was read is never sent).
+// wants that. A whole Boot object as it was read is never sent.
 func (o overrideWrite) body(b Override, w Want) map[string]any {
 	if o.oem == quirk.DellAttributes {
 		return map[string]any{"Attributes": map[string]string{dellBootOnce: "Enabled", dellFirstDevice: o.target}}

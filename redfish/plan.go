@@ -114,7 +114,7 @@ func next(s State, w Want, m memory, q quirk.Quirk) act {
 	return act{do: refuse, fault: operator(BadTarget, fmt.Sprintf("%q is no goal", w.Goal))}
 }
 
-// boot is the safest order of section 3.7: nothing changes on a host that runs.
+// boot is the safest order of all BMCs: nothing changes on a host that runs.
 func boot(s State, w Want, m memory, q quirk.Quirk) act {
 	if m.commanded == On {
 		return power(s, m, On, "On")
