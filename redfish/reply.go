@@ -115,7 +115,7 @@ func (r reply) words() string {
 	return fmt.Sprintf("HTTP %d, %s", r.status, strings.Join(said, "; "))
 }
 
-// cause reads why an answer is a refusal. It knows the messages of section
+// cause reads why an answer is a refusal. It knows the messages of registry
 // "Base" (DSP8011) and those that makers are known to send.
 func (r reply) cause(q quirk.Quirk) Cause {
 	says := r.says
