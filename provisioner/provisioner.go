@@ -42,6 +42,7 @@ type Host struct {
 type Intent struct {
 	Order   OrderName       `json:"order,omitempty"` // empty: in no manifest and not approved
 	Row     Row             `json:"row"`
+	BMC     *Controller     `json:"bmc,omitempty"`     // nil: the host has none that muster may use
 	Profile string          `json:"profile,omitempty"` // its name, for people
 	Rules   profile.Profile `json:"rules"`             // the profile itself, as it was when the order was imported
 	Image   string          `json:"image,omitempty"`   // digest

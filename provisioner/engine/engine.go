@@ -49,10 +49,12 @@ type Options struct {
 	Installer Installer
 	Box       Box // seals what an attempt gives its host
 	Drivers   []handoff.Driver
-	Deadlines lifecycle.Deadlines
-	Holder    string // who holds the lease: unique to one server and kept over its restarts
-	Log       zerolog.Logger
-	Now       func() time.Time // nil means time.Now
+	// Controller may be nil: hosts with a BMC are then worked like those without.
+	Controller Controller
+	Deadlines  lifecycle.Deadlines
+	Holder     string // who holds the lease: unique to one server and kept over its restarts
+	Log        zerolog.Logger
+	Now        func() time.Time // nil means time.Now
 }
 
 // Sizes of the engine.
