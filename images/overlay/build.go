@@ -351,6 +351,11 @@ func (t *editedTree) edit(dir int) (*directory, error) {
 	return d, nil
 }
 
+// readUnit is how much GRUB reads at once, from places that are multiples of it.
+// On BIOS its reading of a CD gives rubbish where the medium ends within one, so
+// the tail is filled up.
+const readUnit = 32 << 10
+
 // finish lays out the directories and joins everything.
 func (b *builder) finish() (*Overlay, error) {
 	for i := range b.trees {
@@ -367,6 +372,9 @@ func (b *builder) finish() (*Overlay, error) {
 	}
 	end := roundUp(b.index.Size)
 	if b.next > end {
+		if short := b.next % readUnit; short > 0 {
+			b.append(make([]byte, readUnit-short))
+		}
 		if end > b.index.Size {
 			b.patches = append(b.patches, patch{at: b.index.Size, data: make([]byte, end-b.index.Size)})
 		}
