@@ -45,6 +45,7 @@ var table = []Rule{
 	{phases(provisioner.Unknown), "seen on a network that discovers", seenDiscovering, provisioner.Discovered, Success, nil},
 	{phases(provisioner.Expected), "no longer in any order", unlisted, provisioner.Unknown, Operator, nil},
 	{phases(provisioner.Expected), "seen", seen, provisioner.Discovered, Success, nil},
+	{phases(provisioner.Expected), "its BMC answered", surveyed, provisioner.Discovered, Success, nil},
 
 	{phases(provisioner.Discovered), "scout reported, host is listed", reported, provisioner.Verifying, Success, nil},
 	{phases(provisioner.Discovered), "deadline: no report", overdueUnreported, provisioner.Failed, Deadline, nil},
@@ -86,13 +87,15 @@ func startOver(h provisioner.Host) Effect {
 }
 
 // Findings compares the report of the current attempt with what was ordered:
-// first whether this is the host of its row, then the profile's rules.
+// first whether this is the host of its row and of its BMC, then the profile's
+// rules.
 func Findings(h provisioner.Host) []profile.Finding {
 	r := h.Facts.Report
 	if r == nil {
 		return nil
 	}
-	return append(rowFindings(h.Intent.Row, r.Report), profile.Compare(h.Intent.Rules, r.Report, allowed(h))...)
+	return slices.Concat(rowFindings(h.Intent.Row, r.Report), witnessFindings(h),
+		profile.Compare(h.Intent.Rules, r.Report, allowed(h)))
 }
 
 // allowed is what may be done to the disk in this run. What an attempt of ours
