@@ -17,10 +17,16 @@ import (
 func (l *link) call(ctx context.Context, method, path string, header map[string]string, body any) (reply, error) {
 	tries := patience{left: l.options.Pace.Patience, strays: 1, logins: 3}
 	for {
+		used := !l.wire.fresh
 		r, err := l.exchange(ctx, method, path, header, body)
 		switch {
 		case err != nil && (CauseOf(err) != Unreachable || !l.known || method != http.MethodGet || tries.left <= 0):
 			return r, err
+		case err != nil && used: // it closes used connections, from now on each request has its own
+			tries.left -= l.options.Pace.Busy
+			if err := l.options.wait(ctx, l.options.Pace.Busy, "the BMC closed the connection, it is asked again on a new one"); err != nil {
+				return reply{}, err
+			}
 		case err != nil:
 			if err := l.outage(ctx, &tries, err); err != nil {
 				return reply{}, err

@@ -137,8 +137,9 @@ func TestAnUnknownBMCIsLearntFromWhatItRefusesAndWhatItBoots(t *testing.T) {
 	if err != nil || second.Working.Target != "UsbCd" || len(boots) < 2 || boots[len(boots)-1].Device != bmctest.DeviceMedium {
 		t.Errorf("%+v booted %+v, %v", second.Working, boots, err)
 	}
-	if open, _, _ := s.Sessions(); open > 0 {
-		t.Errorf("%d sessions are open", open)
+	open, _, leaked := s.Sessions()
+	if requests, media := s.Peak(); requests > 1 || media > 1 || open > 0 || leaked > 0 {
+		t.Errorf("%d requests and %d media at once, %d sessions open, %d leaked", requests, media, open, leaked)
 	}
 }
 

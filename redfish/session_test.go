@@ -159,6 +159,7 @@ func TestNoSessionIsLeftWhenConnectFails(t *testing.T) {
 			s.intercept = func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == path {
 					cancel()
+					<-r.Context().Done() // so that no answer is faster
 					return true
 				}
 				return false

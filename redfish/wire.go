@@ -55,6 +55,9 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	}
 	req = req.Clone(w.ctx)
 	req.Close = w.fresh
+	if req.Body == nil {
+		req.Body = onceBody{} // a request without one is repeated by net/http when a used connection is reset, at once and unseen
+	}
 	req.Header.Del("Connection")
 	if !w.bare {
 		req.Header.Set("Accept-Encoding", "identity")
@@ -76,6 +79,13 @@ func (w *wire) RoundTrip(req *http.Request) (*http.Response, error) {
 	w.last = newReply(resp.StatusCode, resp.Header, body)
 	return answer(req, resp.StatusCode, resp.Header, body), nil
 }
+
+// onceBody is an empty body that cannot be read again; nothing is sent of it.
+type onceBody struct{}
+
+func (onceBody) Read([]byte) (int, error) { return 0, io.EOF }
+
+func (onceBody) Close() error { return nil }
 
 func answer(req *http.Request, status int, header http.Header, body []byte) *http.Response {
 	return &http.Response{
