@@ -168,6 +168,45 @@ func leftBehind(h provisioner.Host) bool {
 	return left
 }
 
+// awaitingErrand is what stands with the BMC; false where nothing does, or where
+// the host itself has said more since.
+func awaitingErrand(h provisioner.Host) (string, bool) {
+	if h.Intent.BMC == nil || len(h.Facts.Errands) == 0 || installerSpoke(h) {
+		return "", false
+	}
+	last := h.Facts.Errands[len(h.Facts.Errands)-1]
+	e, ok := errandOf(h, last.Do)
+	switch {
+	case !ok:
+		return "", false
+	case refused(e):
+		return fmt.Sprintf("Awaited: a person. The BMC at %s did not do %s: %s Mend it, then run: muster host retry %s",
+			h.Intent.BMC.Address, e.Do, e.Problem, h.ID), true
+	case e.Done.IsZero() && e.Problem != "":
+		return fmt.Sprintf("Awaited: the next try of %s. The BMC said: %s", e.Do, e.Problem), true
+	case e.Done.IsZero():
+		return fmt.Sprintf("Awaited: the BMC doing %s. %s", e.Do, e.Doing), true
+	case e.Do != provisioner.ErrandMedium || heardScout(h, e.Began):
+		return "", false
+	}
+	return awaitingMedium(h), true
+}
+
+func heardScout(h provisioner.Host, t time.Time) bool {
+	return h.Facts.Scout != nil && h.Facts.Scout.Last.After(t)
+}
+
+// awaitingMedium tells a BMC that cannot reach muster from one that stopped.
+func awaitingMedium(h provisioner.Host) string {
+	for _, p := range h.Facts.Progress {
+		if p.Stage == provisioner.StageMedium && p.Bytes > 0 {
+			return fmt.Sprintf("Awaited: the start of what is on its medium. The BMC has read %.1f MB of it, the last at %s.",
+				float64(p.Bytes)/1e6, p.At.UTC().Format("15:04:05"))
+		}
+	}
+	return "Awaited: the BMC reading its medium. It has not fetched a byte so far; if that stays so, it cannot reach muster's address."
+}
+
 // surveyed is how a host that only has a BMC shows itself.
 func surveyed(h provisioner.Host, _ time.Time) (string, bool) {
 	e, ok := errandOf(h, provisioner.ErrandSurvey)

@@ -105,3 +105,20 @@ func TestWitnessesThatDifferQuarantineWithBothNumbers(t *testing.T) {
 		}
 	}
 }
+
+func TestAMediumThatNobodyReadIsToldFromOneThatStopped(t *testing.T) {
+	h := withBMC(t, provisioner.Discovered)
+	errand(&h, provisioner.ErrandMedium).Done = start.Add(time.Minute)
+	if got := Awaiting(h); !strings.Contains(got, "has not fetched a byte") {
+		t.Errorf("unread medium: %q", got)
+	}
+	h.Facts.Progress = []provisioner.Progress{{Attempt: h.Status.Attempt.ID, Stage: provisioner.StageMedium, Bytes: 4_000_000, At: start}}
+	if got := Awaiting(h); !strings.Contains(got, "has read 4.0 MB") {
+		t.Errorf("half-read medium: %q", got)
+	}
+	h.Facts.Errands[0].Done = time.Time{}
+	h.Facts.Errands[0].Problem, h.Facts.Errands[0].Final = "the licence for virtual media is missing.", true
+	if got := Awaiting(h); !strings.Contains(got, "licence") || !strings.Contains(got, "muster host retry") {
+		t.Errorf("refused medium: %q", got)
+	}
+}

@@ -10,6 +10,9 @@ import (
 // Awaiting says in a sentence what must happen next and, where a person must
 // do it, what to type or press. It is never empty.
 func Awaiting(h provisioner.Host) string {
+	if text, ok := awaitingErrand(h); ok {
+		return text
+	}
 	switch h.Status.Phase {
 	case provisioner.Unknown:
 		return "Awaited: nothing. It is in no manifest and its network is silent; list it in an order to have it answered."
