@@ -70,7 +70,7 @@ func Connect(ctx context.Context, t Target, o Options) (*BMC, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.Guard.check(t); err != nil {
+	if err := o.Guard.Check(t); err != nil {
 		return nil, fmt.Errorf("connect to the BMC at %s: %w", t.Address, err)
 	}
 	b := &BMC{link: l, turn: make(chan struct{}, 1)}

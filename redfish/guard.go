@@ -27,8 +27,9 @@ func (t Target) key() [sha256.Size]byte {
 	return [sha256.Size]byte(h.Sum(nil))
 }
 
-// check returns the fault of a password that was refused before.
-func (g *Guard) check(t Target) error {
+// Check returns the fault of a password that was refused before. [Connect] asks
+// it; who speaks to BMCs in another way does so itself.
+func (g *Guard) Check(t Target) error {
 	if g == nil {
 		return nil
 	}
@@ -40,8 +41,8 @@ func (g *Guard) check(t Target) error {
 	return nil
 }
 
-// note keeps a refusal.
-func (g *Guard) note(t Target, f *Fault) {
+// Note keeps a refusal; a fault of another cause is no refusal.
+func (g *Guard) Note(t Target, f *Fault) {
 	if g == nil || f == nil || f.Cause != WrongPassword {
 		return
 	}

@@ -48,6 +48,10 @@ func writes(b Override, w Want, q quirk.Quirk) []overrideWrite {
 	}
 	base.modeless = true
 	ladder = append(ladder, base)
+	if base.http != "" {
+		base.http = "" // UefiHttp without HttpBootUri: DHCP names the file
+		ladder = append(ladder, base)
+	}
 	if w.Goal == Cleared {
 		base.target = "None"
 		ladder = append(ladder, base)
@@ -75,9 +79,8 @@ func target(b Override, w Want, q quirk.Quirk) string {
 	if len(wanted) == 0 {
 		wanted = []string{"Cd", "UsbCd", "UefiCd", "CD/DVD"}
 	}
-	if rest := slices.DeleteFunc(slices.Clone(wanted), func(t string) bool { return slices.Contains(w.Avoid, t) }); len(rest) > 0 {
-		wanted = rest
-	}
+	rest := slices.DeleteFunc(slices.Clone(wanted), func(t string) bool { return slices.Contains(w.Avoid, t) })
+	wanted = append(rest, wanted...) // what is to be avoided is better than what the BMC has not got
 	for _, t := range wanted {
 		if slices.Contains(b.targets, t) {
 			return t
@@ -120,12 +123,15 @@ func (o overrideWrite) holds(b Override) bool {
 		return normal(b)
 	}
 	for _, shown := range []*Override{&b, b.pending} {
-		if shown != nil && shown.Target == o.target && (shown.Enabled == "Once" || shown.Enabled == "Continuous") {
+		if shown != nil && (shown.Target == o.target || shown.Target == renamed[o.target]) && (shown.Enabled == "Once" || shown.Enabled == "Continuous") {
 			return true
 		}
 	}
 	return false
 }
+
+// renamed is what Supermicro shows of a target that it was given in UEFI mode.
+var renamed = map[string]string{"Pxe": "UefiBootNext"}
 
 // The attributes of an older iDRAC9 (Dell's own SetNextOneTimeBoot scripts).
 const (

@@ -178,7 +178,7 @@ func (l *link) login(ctx context.Context) error {
 // bar stops everything: what is sent from now on would try the account again.
 func (l *link) bar(f *Fault) {
 	l.barred = f
-	l.options.Guard.note(l.target, f)
+	l.options.Guard.Note(l.target, f)
 }
 
 // takeBasic sends nothing yet: the next request shows whether it is taken.
