@@ -31,6 +31,9 @@ type Options struct {
 	Port    int           // 443 if 0
 	Timeout time.Duration // for one address; 5 s if 0
 	AtOnce  int           // addresses asked at the same time; 32 if 0
+	// Asked is told how many addresses have been asked, one call at a time; may
+	// be nil.
+	Asked func(done int)
 }
 
 // maxAddresses bounds a scan: a /20.
@@ -102,10 +105,17 @@ func Scan(ctx context.Context, addresses []netip.Addr, o Options) ([]Found, erro
 	results := make([]*Found, len(addresses))
 	work := make(chan int)
 	var workers sync.WaitGroup
+	var mu sync.Mutex
+	done := 0
 	for range min(o.AtOnce, len(addresses)) {
 		workers.Go(func() {
 			for i := range work {
 				results[i] = ask(ctx, addresses[i], o)
+				mu.Lock()
+				if done++; o.Asked != nil {
+					o.Asked(done)
+				}
+				mu.Unlock()
 			}
 		})
 	}
