@@ -1,0 +1,205 @@
+// Package bmc sends hosts' BMCs on errands: it joins the drivers of Redfish and
+// IPMI, and the survey, with the words of muster.
+//
+// It decides neither what a host needs nor when: the lifecycle does, the engine
+// calls. It writes no fact; what was seen is returned. It holds a password for
+// one call only, leaves no session open, and never speaks to one BMC twice at
+// once. Start at [Controller.Do]; errand in redfish.go says what is asked of a
+// BMC for each errand.
+package bmc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"github.com/muster-boot/muster/inventory"
+	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/redfish"
+	"github.com/muster-boot/muster/redfish/ipmi"
+)
+
+// The drivers, as a host's row names them.
+const (
+	Redfish = "redfish"
+	IPMI    = "ipmi"
+)
+
+// Media knows the ISOs that attempts give their hosts.
+type Media interface {
+	// URLs name the ISO of an attempt, by http and by https where both are
+	// served, best first.
+	URLs(h provisioner.Host, r provisioner.Rendering) []string
+	// Ours tells by what a BMC shows whether a medium is one of muster's.
+	Ours(image string) bool
+}
+
+// Secrets opens what is sealed; [seal.Box] does.
+type Secrets interface {
+	Open(sealed []byte, context string) ([]byte, error)
+}
+
+// Options of a Controller. Secrets is required, and Media for [Controller.Do].
+type Options struct {
+	Secrets Secrets
+	Media   Media
+	Log     zerolog.Logger
+	Now     func() time.Time // time.Now if nil
+	Pace    redfish.Pace     // zero fields have defaults; IPMI goes by the same
+	// IPMIPort is where IPMI is looked for when a BMC answers no Redfish; 623 if
+	// empty.
+	IPMIPort string
+}
+
+// Controller drives BMCs. It may be used concurrently; calls for one BMC take
+// turns.
+type Controller struct {
+	opts  Options
+	guard redfish.Guard
+	turns turns
+}
+
+// New makes a Controller. Nothing is sent.
+func New(o Options) *Controller {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	o.IPMIPort = cmp.Or(o.IPMIPort, "623")
+	return &Controller{opts: o}
+}
+
+// Survey reads who the BMC is, what it can, and the hardware. The report is nil
+// where the driver cannot tell the hardware.
+func (c *Controller) Survey(ctx context.Context, h provisioner.Host) (provisioner.BMC, *inventory.Report, error) {
+	seen, report := before(h), (*inventory.Report)(nil)
+	err := c.call(ctx, h, nil, func(l line) (err error) {
+		seen, report, err = l.survey(ctx, h)
+		return err
+	})
+	return seen, report, err
+}
+
+// Do brings an errand to its end; r is what the present attempt gives h. It
+// tells doing, which may be nil, what is waited for. The BMC is returned also
+// with an error, as far as it was seen. What an errand did reads back; a second
+// call after a crash goes on from there.
+func (c *Controller) Do(ctx context.Context, h provisioner.Host, do provisioner.ErrandKind, r provisioner.Rendering, doing func(string)) (provisioner.BMC, error) {
+	seen := before(h)
+	err := c.call(ctx, h, doing, func(l line) (err error) {
+		seen, err = l.do(ctx, h, do, r)
+		return err
+	})
+	return seen, err
+}
+
+// before is what was known of a BMC before a call.
+func before(h provisioner.Host) provisioner.BMC {
+	if h.Facts.BMC == nil {
+		return provisioner.BMC{}
+	}
+	return *h.Facts.BMC
+}
+
+// line is a connection to one BMC.
+type line interface {
+	survey(ctx context.Context, h provisioner.Host) (provisioner.BMC, *inventory.Report, error)
+	do(ctx context.Context, h provisioner.Host, do provisioner.ErrandKind, r provisioner.Rendering) (provisioner.BMC, error)
+	check(ctx context.Context) (Checked, error)
+	close(ctx context.Context) error
+}
+
+// call connects to a host's BMC, uses it alone, and closes the connection.
+func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(string), use func(line) error) error {
+	if h.Intent.BMC == nil {
+		return operator(errors.New("no BMC is named for this host: write its address, user and password into the manifest"))
+	}
+	words := *h.Intent.BMC
+	if doing == nil {
+		doing = func(string) {}
+	}
+	target, err := c.target(words, before(h).Fingerprint)
+	if err != nil {
+		return err
+	}
+	leave, err := c.turns.enter(ctx, words.Address, func() { doing("another errand at this BMC is under way") })
+	if err != nil {
+		return &provisioner.Fault{Kind: provisioner.Retry, Op: "wait for the BMC at " + words.Address, Err: err}
+	}
+	defer leave()
+	l, err := c.connect(ctx, words, target, before(h), doing)
+	if err != nil {
+		return fault(err)
+	}
+	err = use(l)
+	if cerr := l.close(ctx); cerr != nil {
+		c.opts.Log.Warn().Err(cerr).Str("host", string(h.ID)).Msg("a session was left at a BMC") // the errand stands as it is
+	}
+	return fault(err)
+}
+
+// target opens the password. What a person gave as fingerprint goes before what
+// was seen, as it may be of a new certificate.
+func (c *Controller) target(words provisioner.Controller, seen string) (redfish.Target, error) {
+	if words.Address == "" || len(words.Password) == 0 {
+		return redfish.Target{}, operator(fmt.Errorf("the BMC %q has no address or no password: write both into the manifest", words.Address))
+	}
+	password, err := c.opts.Secrets.Open(words.Password, words.Context())
+	if err != nil {
+		return redfish.Target{}, operator(fmt.Errorf("give the password of the BMC at %s again: %w", words.Address, err))
+	}
+	return redfish.Target{
+		Address: words.Address, User: words.User, Password: redfish.Secret(password),
+		Fingerprint: cmp.Or(words.Fingerprint, seen), System: words.System,
+	}, nil
+}
+
+// connect takes the driver that the words name.
+func (c *Controller) connect(ctx context.Context, words provisioner.Controller, t redfish.Target, known provisioner.BMC, doing func(string)) (line, error) {
+	switch words.Driver {
+	case "", Redfish:
+		l, err := c.connectRedfish(ctx, t, known, doing)
+		if words.Driver == "" && redfish.CauseOf(err) == redfish.Unreachable && ipmi.Present(ctx, net.JoinHostPort(hostOf(t.Address), c.opts.IPMIPort)) {
+			return nil, &provisioner.Fault{Kind: provisioner.Retry, Err: fmt.Errorf("the BMC at %s answers IPMI and no Redfish: if that stays so, write \"driver: ipmi\" for this host, or switch Redfish on in the BMC: %w", words.Address, err)}
+		}
+		return l, err
+	case IPMI:
+		return c.connectIPMI(t)
+	}
+	return nil, operator(fmt.Errorf("there is no driver %q for a BMC: write %s or %s", words.Driver, Redfish, IPMI))
+}
+
+// hostOf is an address without scheme and port.
+func hostOf(address string) string {
+	if _, rest, ok := strings.Cut(address, "://"); ok {
+		address = rest
+	}
+	if host, _, err := net.SplitHostPort(address); err == nil {
+		return host
+	}
+	return strings.Trim(address, "[]")
+}
+
+func operator(err error) error { return &provisioner.Fault{Kind: provisioner.Operator, Err: err} }
+
+// fault says who must act on an error, in the same words.
+func fault(err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, done := errors.AsType[*provisioner.Fault](err); done {
+		return err
+	}
+	if redfish.ForOperator(err) {
+		return operator(err)
+	}
+	return &provisioner.Fault{Kind: provisioner.Retry, Err: err}
+}
+
+// Unreachable reports whether err is the silence of a BMC.
+func Unreachable(err error) bool { return redfish.CauseOf(err) == redfish.Unreachable }
