@@ -161,6 +161,9 @@ func layOutGPT(head []byte, g geometry, seed bool) (change, bool, error) {
 		return c, true, nil
 	}
 	c.patches = t.stretch(head, other, end)
+	if err := t.apart(c.parts); err != nil {
+		return change{}, true, err
+	}
 	if seed {
 		if c.seed, err = t.addSeed(c.parts); err != nil {
 			return change{}, true, err
@@ -200,6 +203,18 @@ func (t *gpt) stretch(head []byte, other, end int64) []patch {
 	return append(list, patch{what: "protective record", off: 0, data: mbr})
 }
 
+// apart refuses an image with a partition where the table's own sectors lie, or
+// come to lie.
+func (t *gpt) apart(parts []part) error {
+	array := t.u64(gptArray) * t.sector
+	for _, p := range parts {
+		if p.off < array+int64(len(t.entries)) && array < p.off+p.len || p.off+p.len > (t.u64(gptLast)+1)*t.sector {
+			return fmt.Errorf("%s of the image lies where its partition table belongs; make the image again with another tool", p.name)
+		}
+	}
+	return nil
+}
+
 // addSeed enters the partition of the seed.
 func (t *gpt) addSeed(parts []part) (int64, error) {
 	err := t.each(func(i int, e []byte) error {
@@ -237,7 +252,7 @@ func (t *gpt) enter(e []byte, i int, at int64) {
 	copy(id, t.header[56:72]) // the disk's own, table 5.5
 	id[15] ^= byte(i + 1)
 	id[14] ^= 0x5e
-	id[7] = id[7]&0x0f | 0x40 // RFC 9562 §5.8 has no order of bytes like this one: version 4, appendix A
+	id[7] = id[7]&0x0f | 0x40 // version 4 (RFC 9562 §5.4), in UEFI 2.11 appendix A's order of bytes
 	binary.LittleEndian.PutUint64(e[entryFirst:], uint64(at/t.sector))
 	binary.LittleEndian.PutUint64(e[entryLast:], uint64((at+seedSize)/t.sector-1))
 	for k, u := range utf16.Encode([]rune(seedLabel)) {

@@ -1,6 +1,7 @@
 package write
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -38,6 +39,9 @@ func sound(Disk) error { return nil }
 // layOut decides from the beginning of an image how its partition table is
 // fitted to the disk. An error means that the image does not go on this disk.
 func layOut(head []byte, g geometry, seed bool) (change, error) {
+	if int64(len(head)) < g.sector { // a table takes a whole one
+		head = append(bytes.Clone(head), make([]byte, g.sector-int64(len(head)))...)
+	}
 	if c, found, err := layOutGPT(head, g, seed); found || err != nil {
 		return c, err
 	}
@@ -102,8 +106,8 @@ func labelOf(d Disk, p part) (string, error) {
 	}
 	label := ""
 	switch v := b[volume:]; {
-	case string(v[1:6]) == "CD001": // ECMA-119 §8.4.3
-		label = string(v[40:72]) // ECMA-119 §8.4.7
+	case string(v[1:6]) == "CD001": // ECMA-119 §8.4.2
+		label = string(v[40:72]) // ECMA-119 §8.4.6
 	case binary.LittleEndian.Uint16(b[510:]) != mbrMark:
 	case b[66] == fatExtended: // FAT32
 		label = string(b[71:82])

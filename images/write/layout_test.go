@@ -2,7 +2,9 @@ package write
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
+	"hash/crc32"
 	"os"
 	"path/filepath"
 	"strings"
@@ -243,32 +245,65 @@ func TestAVolumeThatTheImageBringsIsFoundByItsLabel(t *testing.T) {
 }
 
 func FuzzLayOut(f *testing.F) {
-	head := make([]byte, 64<<10)
-	f.Add(head, int64(1<<30), true)
 	for _, name := range []string{"gpt", "mbr"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			f.Fatal(err)
 		}
-		f.Add(b, int64(1<<30), true)
-		f.Add(b, int64(20<<20), false)
+		f.Add(b, int64(1<<30), true, false)
+		f.Add(b, int64(20<<20), false, false)
+		f.Add(append(make([]byte, 4096-512), b...), int64(1<<30), true, true)
 	}
-	f.Fuzz(func(t *testing.T, head []byte, size int64, seed bool) {
-		if size < 1<<20 || size > 1<<50 {
+	f.Fuzz(func(t *testing.T, head []byte, size int64, seed, large bool) {
+		g := geometry{size: size, sector: 512}
+		if large {
+			g.sector = 4096
+		}
+		if size < 1<<20 || size > 1<<50 || size%g.sector != 0 || len(head) > 32<<10 {
 			return
 		}
-		g := geometry{size: size / 512 * 512, sector: 512}
+		head = bytes.Clone(head)
+		sealGPT(head, g.sector)
 		c, err := layOut(head, g, seed)
 		if err != nil {
 			return
 		}
-		for _, p := range c.patches {
-			if p.off < 0 || p.off%512 != 0 || len(p.data)%512 != 0 || p.off+int64(len(p.data)) > g.size {
-				t.Errorf("%s lies at %d with %d bytes on a disk of %d", p.what, p.off, len(p.data), g.size)
-			}
+		if seed {
+			checkRun(t, "seed", part{off: c.seed, len: seedSize}, c.parts, g)
 		}
-		if seed && (c.seed <= 0 || c.seed+seedSize > g.size) {
-			t.Errorf("the seed lies at %d on a disk of %d", c.seed, g.size)
+		for _, p := range c.patches {
+			checkRun(t, p.what, part{off: p.off, len: int64(len(p.data))}, c.parts, g)
 		}
 	})
+}
+
+// sealGPT gives a table its checksums, so that what was mutated gets past them.
+func sealGPT(head []byte, sector int64) {
+	if !isGPT(head, sector) {
+		return
+	}
+	h := head[sector : 2*sector]
+	le := binary.LittleEndian
+	at, n := le.Uint64(h[gptArray:]), uint64(le.Uint32(h[gptCount:]))*uint64(le.Uint32(h[gptEntrySize:]))
+	if at < 64 && at*uint64(sector)+n <= uint64(len(head)) {
+		le.PutUint32(h[gptArraySum:], crc32.ChecksumIEEE(head[at*uint64(sector):][:n]))
+	}
+	if length := le.Uint32(h[gptLength:]); length >= gptMinLength && int64(length) <= sector {
+		le.PutUint32(h[gptSum:], (&gpt{header: h}).headerSum())
+	}
+}
+
+// checkRun wants whole sectors of the disk, none of them a partition's. The
+// first sector holds the table itself, also where a record claims it.
+func checkRun(t *testing.T, what string, run part, parts []part, g geometry) {
+	t.Helper()
+	end := run.off + run.len
+	if run.off < 0 || run.off%g.sector != 0 || run.len%g.sector != 0 || end > g.size {
+		t.Errorf("the %s lies at %d with %d bytes on a disk of %d", what, run.off, run.len, g.size)
+	}
+	for _, o := range parts {
+		if end > g.sector && run.off < o.off+o.len && o.off < end {
+			t.Errorf("the %s at %d goes over %s at %d", what, run.off, o.name, o.off)
+		}
+	}
 }

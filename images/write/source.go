@@ -75,6 +75,13 @@ func matches(sum hash.Hash, announced []byte) error {
 	return nil
 }
 
+// Decode unpacks r as [Writer.Write] does, within the same bounds; qcow2 is
+// refused, since it is no stream. The caller calls end when done.
+func Decode(r io.Reader, c Coding) (content io.Reader, end func(), err error) {
+	content, _, end, err = decode(r, c)
+	return content, end, err
+}
+
 // decode unpacks r. The size is the least that the content has, 0 where it
 // does not say; end gives back what the decoder holds.
 func decode(r io.Reader, c Coding) (content io.Reader, atLeast int64, end func(), err error) {

@@ -10,8 +10,9 @@ import (
 	"io"
 )
 
-// margin is how much of each end of a disk is blanked: what an older system
-// left at the end, and after a failure what would boot.
+// margin is how much of each end of a disk is blanked: before a write the end,
+// where marks of an older partition table or RAID would find believers, and
+// after a failure both, so that nothing boots.
 const margin = 1 << 20
 
 // target is a disk that is being written.
@@ -21,6 +22,7 @@ type target struct {
 	progress func(stage string, bytes, total int64)
 
 	touched bool      // something may have been written
+	head    []byte    // the image's first block, which is written last
 	done    int64     // bytes of the image
 	written hash.Hash // of what was written, unless it is what was fetched
 	sum     []byte    // of the same, once all of it was
@@ -29,24 +31,39 @@ type target struct {
 
 // write puts the next block behind those before.
 func (t *target) write(b []byte, src *source) error {
+	if err := fits(t.done+int64(len(b)), t.disk.Size()); err != nil {
+		return err
+	}
 	if t.done == 0 {
-		if err := t.judge(b); err != nil {
+		if err := t.begin(b); err != nil {
 			return err
 		}
-	}
-	if err := fits(t.done+int64(len(b)), t.disk.Size()); err != nil {
+	} else if err := t.put(b, t.done); err != nil {
 		return err
 	}
 	if !src.same {
 		t.written.Write(b)
 	}
-	t.touched = true
-	if err := t.put(b); err != nil {
-		return err
-	}
 	t.done += int64(len(b))
 	t.progress(Writing, min(src.done(), src.total), src.total)
 	return nil
+}
+
+// begin keeps the first block until all others are on the disk, and blanks its
+// place and the end of the disk: where the power fails in between, nothing
+// boots, neither by this table nor by the copy of an older one.
+func (t *target) begin(b []byte) error {
+	if err := t.judge(b); err != nil {
+		return err
+	}
+	t.head = aligned(int(roundUp(int64(len(b)), int64(t.disk.Sector()))))[:len(b)]
+	copy(t.head, b)
+	t.touched = true
+	from := max(0, t.disk.Size()-margin)
+	if err := t.putRun(from, aligned(int(t.disk.Size()-from)), true); err != nil {
+		return err
+	}
+	return t.putRun(0, aligned(cap(t.head)), true)
 }
 
 // judge looks at the beginning of the image before any of it is written.
@@ -57,17 +74,17 @@ func (t *target) judge(head []byte) error {
 	return err
 }
 
-// put writes one block, and leaves runs of zeroes to the disk. The last block
-// is filled up to a whole sector.
-func (t *target) put(b []byte) error {
+// put writes one block at an offset, and leaves runs of zeroes to the disk. The
+// last block is filled up to a whole sector.
+func (t *target) put(b []byte, off int64) error {
 	if rest := len(b) % t.disk.Sector(); rest > 0 {
 		n := len(b) + t.disk.Sector() - rest
-		clear(b[len(b):n]) // within the block, whose size is a multiple of any sector's
+		clear(b[len(b):n]) // within the block, which has whole sectors
 		b = b[:n]
 	}
 	for at := 0; at < len(b); {
 		run, zero := runOf(b[at:])
-		if err := t.putRun(t.done+int64(at), b[at:at+run], zero); err != nil {
+		if err := t.putRun(off+int64(at), b[at:at+run], zero); err != nil {
 			return err
 		}
 		at += run
@@ -102,12 +119,13 @@ func runOf(b []byte) (n int, zero bool) {
 	return n, zero
 }
 
-// verify reads everything back and compares it with what was decoded.
+// verify writes the first block, reads everything back and compares it with what
+// was decoded.
 func (t *target) verify(ctx context.Context, cancel context.CancelCauseFunc) error {
 	if t.done == 0 {
 		return errors.New("the image is empty")
 	}
-	if err := t.blankTail(); err != nil {
+	if err := t.put(t.head, 0); err != nil {
 		return err
 	}
 	if err := t.disk.Flush(); err != nil {
@@ -128,18 +146,6 @@ func (t *target) verify(ctx context.Context, cancel context.CancelCauseFunc) err
 		return fmt.Errorf("the disk gives back other bytes than were written to it (digest %x instead of %x); replace the disk", got, t.sum)
 	}
 	return nil
-}
-
-// blankTail blanks what an older system left at the end of a disk that is
-// larger than the image: marks there, of a partition table or a RAID, would
-// find believers.
-func (t *target) blankTail() error {
-	sector, size := int64(t.disk.Sector()), t.disk.Size()
-	from := max((t.done+sector-1)/sector*sector, size-margin)
-	if from >= size {
-		return nil
-	}
-	return t.putRun(from, aligned(int(size-from)), true)
 }
 
 // sectors reads a disk from its beginning to end, which need not be the end of

@@ -3,9 +3,9 @@
 // table to the disk and adds the volume from which cloud-init takes its seed.
 //
 // It chooses no disk and asks nobody whether it may write; whoever calls has
-// done both. What it can refuse, it refuses before the first byte is written;
-// when it fails later, the disk is left without its beginning and its end, so
-// that nothing half-written boots. It believes no server: what was fetched must
+// done both. What it can refuse, it refuses before the first byte is written.
+// The image's first block is written last, and when a write fails, both ends of
+// the disk are left blank: nothing half-written boots, even if the power fails. It believes no server: what was fetched must
 // have the digest that was announced, and what lies on the disk that of what
 // was decoded.
 //

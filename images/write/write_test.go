@@ -190,6 +190,26 @@ func TestWhatGoesWrongLeavesNothingThatBoots(t *testing.T) {
 	}
 }
 
+// TestNothingBootsWhereThePowerFails looks at the disk after each block, as a
+// power cut would leave it.
+func TestNothingBootsWhereThePowerFails(t *testing.T) {
+	image := noise(11 << 20)
+	_, img := serve(t, image, Raw)
+	d := newMemory(t, 14<<20, 512)
+	blocks := 0
+	_, err := quick().Write(t.Context(), d, img, Options{Progress: func(stage string, bytes, _ int64) {
+		if stage != Writing {
+			return
+		}
+		if blocks++; !d.blank() {
+			t.Errorf("after %d bytes the disk has a beginning or an end that may boot", bytes)
+		}
+	}})
+	if err != nil || blocks < 3 || !bytes.Equal(d.data[:len(image)], image) {
+		t.Errorf("%d blocks were written, %v", blocks, err)
+	}
+}
+
 func TestADiskThatCannotBeBlankedIsNamed(t *testing.T) {
 	_, img := serve(t, noise(11<<20), Raw)
 	d := newMemory(t, 12<<20, 512)
