@@ -2,16 +2,13 @@ package images
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 
-	"github.com/klauspost/compress/zstd"
-	"github.com/ulikunitz/xz"
-
 	"github.com/muster-boot/muster/images/recipe"
+	"github.com/muster-boot/muster/images/write"
 )
 
 // errNoDisk says that a content does not begin as a disk does.
@@ -32,11 +29,14 @@ func (d diskListing) why() string {
 }
 
 // codings are told by how a file begins.
-var codings = [...]struct{ name, magic string }{
-	{"qcow2", "QFI\xfb"},         // QEMU's docs/interop/qcow2.rst, header
-	{"gzip", "\x1f\x8b"},         // RFC 1952 §2.3.1
-	{"xz", "\xfd7zXZ\x00"},       // xz file format 1.2.1 §2.1.1.1
-	{"zstd", "\x28\xb5\x2f\xfd"}, // RFC 8878 §3.1.1
+var codings = [...]struct {
+	coding write.Coding
+	magic  string
+}{
+	{write.Qcow2, "QFI\xfb"},         // QEMU's docs/interop/qcow2.rst, header
+	{write.Gzip, "\x1f\x8b"},         // RFC 1952 §2.3.1
+	{write.XZ, "\xfd7zXZ\x00"},       // xz file format 1.2.1 §2.1.1.1
+	{write.Zstd, "\x28\xb5\x2f\xfd"}, // RFC 8878 §3.1.1
 }
 
 // readDisk looks at the beginning of a disk image.
@@ -46,29 +46,30 @@ func readDisk(f *os.File) (diskListing, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return diskListing{}, err
 	}
-	d := diskListing{coding: "raw"}
+	coding := write.Raw
 	for _, c := range codings {
 		if bytes.HasPrefix(head[:n], []byte(c.magic)) {
-			d.coding = c.name
+			coding = c.coding
 		}
 	}
-	if d.coding == "qcow2" { // where its first sector lies is for who writes it
+	d := diskListing{coding: string(coding)}
+	if coding == write.Qcow2 { // where its first sector lies is for who writes it
 		return d, nil
 	}
-	d.table, err = tableOf(io.NewSectionReader(f, 0, 1<<62), d.coding)
+	d.table, err = tableOf(io.NewSectionReader(f, 0, 1<<62), coding)
 	return d, err
 }
 
-// tableOf reads the first two sectors, where UEFI 2.11 §5.2.1 and §5.3.2 put
+// tableOf unpacks, as the scout will, the first two sectors, where UEFI 2.11 §5.2.1 and §5.3.2 put
 // the marks of MBR and GPT.
-func tableOf(r io.Reader, coding string) (string, error) {
-	r, closeReader, err := decoded(r, coding)
+func tableOf(r io.Reader, coding write.Coding) (string, error) {
+	content, end, err := write.Decode(r, coding)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", errNoDisk, err)
 	}
-	defer closeReader()
+	defer end()
 	sectors := make([]byte, 1024)
-	if _, err := io.ReadFull(r, sectors); err != nil {
+	if _, err := io.ReadFull(content, sectors); err != nil {
 		return "", fmt.Errorf("%w: %w", errNoDisk, err)
 	}
 	switch {
@@ -78,24 +79,4 @@ func tableOf(r io.Reader, coding string) (string, error) {
 		return "GPT", nil
 	}
 	return "MBR", nil
-}
-
-// decoded reads what a compressed file holds.
-func decoded(r io.Reader, coding string) (io.Reader, func(), error) {
-	const memory = 128 << 20 // bytes; larger windows are refused
-	switch coding {
-	case "gzip":
-		z, err := gzip.NewReader(r)
-		return z, func() {}, err
-	case "xz":
-		z, err := xz.ReaderConfig{DictCap: 8 << 20}.NewReader(r)
-		return z, func() {}, err
-	case "zstd":
-		z, err := zstd.NewReader(r, zstd.WithDecoderMaxMemory(memory), zstd.WithDecoderConcurrency(1))
-		if err != nil {
-			return nil, nil, err
-		}
-		return z, z.Close, nil
-	}
-	return r, func() {}, nil
 }
