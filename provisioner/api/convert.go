@@ -24,7 +24,7 @@ func HostShape(h provisioner.Host) v1.Host {
 		ID: string(h.ID), Name: h.Intent.Row.Name, Order: string(h.Intent.Order),
 		Serial: h.Intent.Row.Serial, UUID: h.Intent.Row.UUID, MACs: macs(h),
 		Phase: string(h.Status.Phase), Since: h.Status.Since, Why: h.Status.Why,
-		NextEvidence: lifecycle.Awaiting(h), Deadline: moment(h.Status.Deadline),
+		NextEvidence: lifecycle.Awaiting(h), Deadline: moment(lifecycle.Due(h)),
 		Attempt: string(h.Status.Attempt.ID), Tries: h.Status.Tries, Started: h.Intent.Started, Hold: h.Intent.Hold, Pending: pending(h),
 		Profile: h.Intent.Profile, Image: h.Intent.Image, Way: way(h), Handoff: h.Intent.Handoff,
 		Findings: findings(h.Status.Findings), Progress: progress(h), Receipt: receipt(h.Facts.Receipt),

@@ -123,6 +123,12 @@ func overdueUnreported(h provisioner.Host, now time.Time) (string, bool) {
 	return why, late && !reportIsCurrent(h)
 }
 
+// overdueInstall lets a slow transfer come to its end.
+func overdueInstall(h provisioner.Host, now time.Time) (string, bool) {
+	why, late := overdue(h, now)
+	return why, late && now.After(Due(h))
+}
+
 func mismatched(h provisioner.Host, _ time.Time) (string, bool) {
 	if !reportIsCurrent(h) {
 		return "", false

@@ -150,10 +150,35 @@ func deadline(h provisioner.Host, now time.Time, d Deadlines) time.Time {
 // Due is when h must be looked at again if nothing happens; zero where it waits
 // for a person.
 func Due(h provisioner.Host) time.Time {
-	if h.Status.Phase == provisioner.Discovered && reportIsCurrent(h) {
+	switch {
+	case h.Status.Phase == provisioner.Discovered && reportIsCurrent(h):
 		return time.Time{}
+	case h.Status.Phase == provisioner.Installing && !h.Status.Deadline.IsZero():
+		return dueInstall(h)
 	}
 	return h.Status.Deadline
+}
+
+// Bounds of how bytes that flow put the install deadline off.
+const (
+	flowPatience = 2 * time.Minute // after the last byte
+	maxStretch   = 12              // times as long as the phase may take without: a transfer that always begins again ends too
+)
+
+// dueInstall is the deadline of h, or somewhat after the last byte that it was
+// given where that is later: a BMC may read an ISO for hours.
+func dueInstall(h provisioner.Host) time.Time {
+	due := h.Status.Deadline
+	last := h.Status.Since.Add(maxStretch * due.Sub(h.Status.Since))
+	for _, p := range h.Facts.Progress {
+		if flows := p.At.Add(flowPatience); p.Attempt == h.Status.Attempt.ID && flows.After(due) {
+			due = flows
+		}
+	}
+	if due.After(last) {
+		return last
+	}
+	return due
 }
 
 // raise never lowers a counter, so an old move cannot undo what was handled.

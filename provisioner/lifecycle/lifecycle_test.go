@@ -191,6 +191,38 @@ func TestEachDeadlineFailsWithWhatWasAwaited(t *testing.T) {
 	}
 }
 
+func TestBytesThatFlowPutTheInstallDeadlineOff(t *testing.T) {
+	h := at(t, provisioner.Installing)
+	deadline := h.Status.Deadline
+	count := func(attempt provisioner.AttemptID, at time.Time) provisioner.Host {
+		counted := h
+		counted.Facts.Progress = []provisioner.Progress{{Attempt: attempt, Stage: provisioner.StageMedium, Bytes: 1, At: at}}
+		return counted
+	}
+	day := deadline.Add(24 * time.Hour)
+	for name, c := range map[string]struct {
+		host provisioner.Host
+		due  time.Time
+	}{
+		"nothing counted":      {h, deadline},
+		"long ago":             {count(h.Status.Attempt.ID, deadline.Add(-time.Hour)), deadline},
+		"just before":          {count(h.Status.Attempt.ID, deadline.Add(-time.Minute)), deadline.Add(time.Minute)},
+		"after it":             {count(h.Status.Attempt.ID, deadline.Add(time.Minute)), deadline.Add(3 * time.Minute)},
+		"of an attempt before": {count("a-before", deadline.Add(time.Minute)), deadline},
+		"for ever and a day":   {count(h.Status.Attempt.ID, day), h.Status.Since.Add(maxStretch * deadlines.Install)},
+	} {
+		if due := Due(c.host); !due.Equal(c.due) {
+			t.Errorf("%s: due at %s, want %s", name, due, c.due)
+		}
+		if m, moves := Next(c.host, c.due); moves {
+			t.Errorf("%s: it moves to %s when it is due and not after", name, m.To)
+		}
+		if m, _ := Next(c.host, c.due.Add(time.Second)); m.Exit != Deadline || m.To != provisioner.Failed {
+			t.Errorf("%s: overdue it moves to %q", name, m.To)
+		}
+	}
+}
+
 func TestABlockingFindingQuarantinesAndSaysItInWords(t *testing.T) {
 	h := at(t, provisioner.Verifying)
 	r := goodReport()

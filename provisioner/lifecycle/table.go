@@ -59,7 +59,7 @@ var table = []Rule{
 
 	{phases(provisioner.Installing), "this attempt called home", calledHome, provisioner.Installed, Success, nil},
 	{phases(provisioner.Installing), "the scout could not write the disk", writeFailed, provisioner.Failed, Failure, nil},
-	{phases(provisioner.Installing), "deadline: no call-home", overdue, provisioner.Failed, Deadline, nil},
+	{phases(provisioner.Installing), "deadline: no call-home, and no bytes flow", overdueInstall, provisioner.Failed, Deadline, nil},
 
 	{phases(provisioner.Installed), "receipt stored", receipted, provisioner.Registered, Success, nil},
 	{phases(provisioner.Installed), "deadline: no receipt", overdue, provisioner.Failed, Deadline, nil},
