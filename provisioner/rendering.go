@@ -58,7 +58,7 @@ func (r Rendering) Document(name string) (Document, bool) {
 }
 
 // Prepared records that the present install attempt has its [Rendering], or
-// why it has none yet.
+// why it has none: not yet, or, where there is a way, no more.
 type Prepared struct {
 	Attempt AttemptID `json:"attempt"`
 	At      time.Time `json:"at"`

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
 	"encoding/json"
@@ -159,13 +160,42 @@ func (e *Engine) open(ctx context.Context, h provisioner.Host) (provisioner.Rend
 		r, err = unpack(plain)
 	}
 	if err != nil {
-		return r, &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf(
-			"what attempt %s gives host %s is lost (%w); begin a new attempt with: muster host retry %s", attempt, h.ID, err, h.ID)}
+		return r, e.lost(ctx, h, err)
 	}
 	e.mu.Lock()
 	e.opened.put(attempt, r)
 	e.mu.Unlock()
+	e.noteLoss(ctx, h, "")
 	return r, nil
+}
+
+// lost is the fault of a rendering that does not open, and has the host say so.
+func (e *Engine) lost(ctx context.Context, h provisioner.Host, why error) error {
+	err := fmt.Errorf("what attempt %s gives host %s is lost (%w); put back what was there and restart muster, or begin a new attempt with: muster host retry %s",
+		h.Status.Attempt.ID, h.ID, why, h.ID)
+	e.noteLoss(ctx, h, err.Error())
+	return &provisioner.Fault{Kind: provisioner.Operator, Err: err}
+}
+
+// noteLoss writes down why the present attempt's rendering is lost; empty: it
+// is not. A failure costs the sentence only.
+func (e *Engine) noteLoss(ctx context.Context, h provisioner.Host, why string) {
+	if p := h.Facts.Prepared; p == nil || p.Problem == why {
+		return
+	}
+	_, err := e.observe(ctx, h.ID, "engine", func(now *provisioner.Host) (string, error) {
+		p := now.Facts.Prepared
+		if _, prepared := lifecycle.Way(*now); !prepared || p.Attempt != h.Status.Attempt.ID || p.Problem == why {
+			return "", nil
+		}
+		noted := *p
+		noted.Problem = why
+		now.Facts.Prepared = &noted
+		return cmp.Or(why, "What the attempt gives the host can be read again."), nil
+	})
+	if err != nil && ctx.Err() == nil {
+		e.Log.Warn().Err(err).Str("host", string(h.ID)).Msg("whether a rendering is lost is not noted")
+	}
 }
 
 // Document is a text of the attempt's configuration. It may be asked for

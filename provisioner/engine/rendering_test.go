@@ -15,6 +15,7 @@ import (
 
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
 	"github.com/muster-boot/muster/provisioner/store"
 )
 
@@ -255,6 +256,24 @@ func TestALostKeySaysWhatIsLostAndWhatToDo(t *testing.T) {
 		if provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), "muster host retry h-1") {
 			t.Errorf("%s: %v", what, err)
 		}
+	}
+	if says := lifecycle.Awaiting(s.host(t, hostID)); !strings.HasPrefix(says, "Awaited: a person.") || !strings.Contains(says, "another key") {
+		t.Errorf("the host waits for: %s", says)
+	}
+	said := 0
+	for _, e := range s.checkJournal(t, hostID) {
+		if strings.Contains(e.Text, "is lost") {
+			said++
+		}
+	}
+	if said != 1 {
+		t.Errorf("the journal says %d times that it is lost", said)
+	}
+	s.stop()
+	s = open(t, kv, c)
+	s.rendering(t, a)
+	if h := s.host(t, hostID); h.Facts.Prepared.Problem != "" {
+		t.Errorf("with the key back: %s", lifecycle.Awaiting(h))
 	}
 }
 

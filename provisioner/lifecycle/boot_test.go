@@ -104,6 +104,12 @@ func TestAnInstallingHostSaysWhatIsAwaitedOnItsWay(t *testing.T) {
 	on := func(way provisioner.Way) provisioner.Host { return by(at(t, provisioner.Installing), way) }
 	stuck := by(at(t, provisioner.Installing), "")
 	stuck.Facts.Prepared.Problem = "Mend the template of order o1."
+	lost := by(at(t, provisioner.Installing), provisioner.WayNetboot)
+	lost.Facts.Prepared.Problem = "what it gives is lost; run: muster host retry h-1"
+	pxe := on(provisioner.WayUEFIHTTP)
+	pxe.Facts.Sighting = &provisioner.Sighting{Boot: provisioner.BootUEFI}
+	httpBoot := on(provisioner.WayUEFIHTTP)
+	httpBoot.Facts.Sighting = &provisioner.Sighting{Boot: provisioner.BootHTTP}
 	for name, c := range map[string]struct {
 		host provisioner.Host
 		want string
@@ -115,7 +121,10 @@ func TestAnInstallingHostSaysWhatIsAwaitedOnItsWay(t *testing.T) {
 		"netboot, it read its lines": {reached(on(provisioner.WayNetboot), provisioner.StageEarly), "beginning to write"},
 		"medium":                     {on(provisioner.WayMedia), "muster host medium h-1"},
 		"medium, it is read":         {reached(on(provisioner.WayMedia), provisioner.StageMedium), "whose ISO is being read"},
+		"its rendering is lost":      {lost, "a person. what it gives is lost"},
 		"HTTP boot":                  {on(provisioner.WayUEFIHTTP), "UEFI HTTP boot"},
+		"HTTP boot, it did that":     {httpBoot, "its firmware fetching the host's ISO"},
+		"HTTP boot, it came by PXE":  {pxe, "a person. Its firmware came by PXE (uefi-pxe)"},
 		"HTTP boot, it is read":      {reached(on(provisioner.WayUEFIHTTP), provisioner.StageMedium), "whose ISO is being read"},
 		"HTTP boot, it writes":       {reached(on(provisioner.WayUEFIHTTP), provisioner.StageMedium, provisioner.StageWriting), "the end of the installation"},
 		"scout":                      {on(provisioner.WayWrite), "the scout beginning to write"},

@@ -69,6 +69,8 @@ func awaitingInstalling(h provisioner.Host) string {
 		return "Awaited: the call-home of the installed system at its first boot from the disk."
 	case !prepared:
 		return "Awaited: its installer. " + Unprepared(h)
+	case h.Facts.Prepared.Problem != "":
+		return "Awaited: a person. " + h.Facts.Prepared.Problem
 	case way == provisioner.WayWrite:
 		return awaitingWrite(h)
 	case Reached(h, provisioner.StageWriting):
@@ -80,9 +82,19 @@ func awaitingInstalling(h provisioner.Host) string {
 	case way == provisioner.WayMedia:
 		return fmt.Sprintf("Awaited: a person. Put the host's ISO (muster host medium %s prints its URL) into its drive and boot the host from it.", h.ID)
 	case way == provisioner.WayUEFIHTTP:
-		return "Awaited: its firmware fetching the host's ISO by UEFI HTTP boot. Where it does not, put HTTP boot first in its boot order."
+		return awaitingHTTPBoot(h)
 	}
 	return "Awaited: the installer's start."
+}
+
+// awaitingHTTPBoot says at once what keeps firmware that came by PXE from its
+// image.
+func awaitingHTTPBoot(h provisioner.Host) string {
+	if s := h.Facts.Sighting; s != nil && (s.Boot == provisioner.BootUEFI || s.Boot == provisioner.BootBIOS) {
+		return fmt.Sprintf("Awaited: a person. Its firmware came by PXE (%s) and its image goes by UEFI HTTP boot: "+
+			"put HTTP boot first in its boot order, or name another transport in order %s.", s.Boot, h.Intent.Order)
+	}
+	return "Awaited: its firmware fetching the host's ISO by UEFI HTTP boot. Where it does not, put HTTP boot first in its boot order."
 }
 
 func awaitingWrite(h provisioner.Host) string {
