@@ -308,6 +308,8 @@ type Order struct {
 	Way      Way               `json:"way,omitempty"`
 	Imported time.Time         `json:"imported"`
 	Started  time.Time         `json:"started,omitzero"` // zero: not started or stopped
-	Hosts    []HostID          `json:"hosts"`
-	Revision uint64            `json:"-"`
+	// RowImages are the digests of other images that its rows name.
+	RowImages []string `json:"row_images,omitempty"`
+	Hosts     []HostID `json:"hosts"`
+	Revision  uint64   `json:"-"`
 }

@@ -259,10 +259,12 @@ const templated = "name: plant7\nprofile: edge-minimum\nimage: edge\nhandoff: {d
 func TestAnImportTriesWhatEachHostWouldGet(t *testing.T) {
 	d := &desk{}
 	s := newSite(t, func(o *api.Options) { o.Installer = d })
-	if _, err := s.AddImage(t.Context(), v1.NewImage{Name: "edge"}, -1, strings.NewReader("x")); err != nil {
-		t.Fatal(err)
+	for name, content := range map[string]string{"edge": "x", "other": "y"} {
+		if _, err := s.AddImage(t.Context(), v1.NewImage{Name: name}, -1, strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
 	}
-	const rows = "serial,mac,transport\nS1,52:54:00:00:00:01,\nS2,52:54:00:00:00:02,netboot\nS3,52:54:00:00:00:03,\n"
+	const rows = "serial,mac,transport,image\nS1,52:54:00:00:00:01,,\nS2,52:54:00:00:00:02,netboot,\nS3,52:54:00:00:00:03,,other\n"
 	for _, c := range []struct {
 		name string
 		says map[string]string
@@ -294,6 +296,9 @@ func TestAnImportTriesWhatEachHostWouldGet(t *testing.T) {
 	}
 	if d.got.Template != "#cloud-config\nx: y\n" || !d.got.Secrets["join"].Matches("hunter2") {
 		t.Errorf("the order that was tried is %+v", d.got)
+	}
+	if other := d.seen[2].Image; other == d.got.Image || cmp.Diff([]string{other}, d.got.RowImages) != "" {
+		t.Errorf("the order has image %s and %v for its rows", d.got.Image, d.got.RowImages)
 	}
 	h, err := s.Host(t.Context(), "S2")
 	if err != nil || h.Way != "netboot" || h.ImageName != "edge" {

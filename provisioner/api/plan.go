@@ -38,6 +38,7 @@ func (im importer) plan(prior provisioner.Order, hosts []provisioner.Host) (chan
 		want, remarks := im.intent(order, row)
 		wants, wrong = append(wants, want), append(wrong, remarks...)
 	}
+	order.RowImages = rowImages(order.Image, wants)
 	if len(wrong) == 0 {
 		wrong = im.tried(order, wants)
 	}
@@ -134,6 +135,18 @@ func (im importer) intent(order provisioner.Order, row manifest.Row) (provisione
 // imaged tells whether any row names an image.
 func (im importer) imaged() bool {
 	return slices.ContainsFunc(im.Rows, func(r manifest.Row) bool { return r.Overrides.Image != "" })
+}
+
+// rowImages are the images that rows name beside their order's.
+func rowImages(ordered string, wants []provisioner.Intent) []string {
+	var named []string
+	for _, want := range wants {
+		if want.Image != "" && want.Image != ordered {
+			named = append(named, want.Image)
+		}
+	}
+	slices.Sort(named)
+	return slices.Compact(named)
 }
 
 // secretsOf are the order's secrets as they are kept.

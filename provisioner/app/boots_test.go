@@ -98,6 +98,7 @@ func TestAnImageGoesByTheWayOfItsOrderOrItsOwn(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h := installing("h-1", firstMAC, "a-1", c.image)
+			r.order(t, provisioner.Order{Name: "o1", Image: c.image.Digest})
 			h.Intent.Way = c.want
 			h.Facts.Report = &provisioner.Report{Report: inventory.Report{Firmware: inventory.Firmware{Mode: c.firmware}}}
 			got, err := r.boots.Render(t.Context(), h, nil)
@@ -176,6 +177,33 @@ func TestATemplateSeesTheHostAndItsSecretsStayHidden(t *testing.T) {
 	}
 }
 
+func TestTwoImportsOfAnOrderAreNotMixed(t *testing.T) {
+	r := newRig(t)
+	r.boots.orders = r.store
+	iso, disk := r.kairos(t), r.rawDisk(t)
+	h := installing("h-1", firstMAC, "a-1", iso)
+	for name, c := range map[string]struct {
+		order provisioner.Order
+		says  string
+	}{
+		"the order's image":            {provisioner.Order{Name: "o1", Image: iso.Digest}, ""},
+		"the image of a row":           {provisioner.Order{Name: "o1", Image: disk.Digest, RowImages: []string{iso.Digest}}, ""},
+		"the order has another by now": {provisioner.Order{Name: "o1", Image: disk.Digest}, "muster host hold h-1, import the order again"},
+		"the order has none by now":    {provisioner.Order{Name: "o1"}, "muster host hold h-1, import the order again"},
+	} {
+		r.order(t, c.order)
+		_, err := r.boots.Render(t.Context(), h, nil)
+		if (err == nil) != (c.says == "") || err != nil && (provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), c.says)) {
+			t.Errorf("%s: %v, want %q", name, err, c.says)
+		}
+	}
+	r.order(t, provisioner.Order{Name: "o1", Image: disk.Digest})
+	p, err := r.viewer().Preview(t.Context(), expected("h-1", firstMAC, iso))
+	if err != nil || !strings.Contains(strings.Join(p.Notes, " "), "Its attempt will wait: order o1 names another image") {
+		t.Errorf("%v: the preview notes %q", err, p.Notes)
+	}
+}
+
 func TestWhatIsTooLargeForAHostIsRefused(t *testing.T) {
 	r := newRig(t)
 	r.order(t, provisioner.Order{Name: "o1"})
@@ -192,6 +220,14 @@ func TestAnErrorIsToldWithoutItsSecrets(t *testing.T) {
 	err := discreet(inner, "hunter22", "", "ab", "other")
 	if got := err.Error(); got != `line 1: "********" and token abc of ab` || !errors.Is(err, inner) {
 		t.Errorf("it says %s", got)
+	}
+	for text, want := range map[string]string{
+		`pass and password1`:   "******** and ********",
+		`x: "a \"b\" c" of it`: `x: "********" of it`,
+	} {
+		if got := hide(text, []string{"pass", "password1", `a "b" c`}); got != want {
+			t.Errorf("%s is shown as %s", text, got)
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func newRig(t *testing.T) *rig {
 	}
 	r := &rig{store: store.New(kv, time.Now), catalog: stored}
 	r.mirror = store.NewMirror(r.store)
-	r.boots = &boots{catalog: stored, orders: r.store, networks: byInterface(testNetworks())}
+	r.boots = &boots{catalog: stored, orders: naming{r.store, stored}, networks: byInterface(testNetworks())}
 	r.order(t, provisioner.Order{Name: "o1"})
 	e := engine.New(engine.Options{
 		Store: r.store, Mirror: r.mirror, Installer: r.boots, Box: box, Drivers: []handoff.Driver{callhome.Driver{}}, Holder: "test", Log: zerolog.Nop(),
@@ -112,6 +112,20 @@ func newRig(t *testing.T) *rig {
 	await(t, ctx, server.Ready())
 	r.address = server.Bound()[0].String()
 	return r
+}
+
+// naming has orders whose rows name every image that there is.
+type naming struct {
+	*store.Store
+	catalog *images.Catalog
+}
+
+func (n naming) Order(ctx context.Context, name provisioner.OrderName) (provisioner.Order, error) {
+	o, err := n.Store.Order(ctx, name)
+	for _, i := range n.catalog.List() {
+		o.RowImages = append(o.RowImages, i.Digest)
+	}
+	return o, err
 }
 
 func await(t *testing.T, ctx context.Context, ready <-chan struct{}) {

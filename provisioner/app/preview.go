@@ -86,10 +86,8 @@ func (v *viewer) Preview(ctx context.Context, h provisioner.Host) (v1.Preview, e
 	if err != nil {
 		return v1.Preview{}, err
 	}
-	s := shown{host: h, secrets: secretsOf(order, h)}
-	if _, prepared := lifecycle.Way(h); prepared && h.Status.Attempt.Phase == provisioner.Installing {
-		_, s.rendering, err = v.engine.Rendering(ctx, h.Status.Attempt.ID)
-	} else {
+	s, err := v.present(ctx, order, h)
+	if provisioner.KindOf(err) == provisioner.Gone {
 		s, err = v.wouldShow(ctx, order, h)
 	}
 	if err == nil && s.root == "" {
@@ -104,6 +102,17 @@ func (v *viewer) Preview(ctx context.Context, h provisioner.Host) (v1.Preview, e
 	return v.shape(s)
 }
 
+// present is what the present attempt gives. The error is a Gone fault where
+// none has begun, or where it is over.
+func (v *viewer) present(ctx context.Context, order provisioner.Order, h provisioner.Host) (s shown, err error) {
+	s = shown{host: h, secrets: secretsOf(order, h)}
+	if _, prepared := lifecycle.Way(h); !prepared || h.Status.Attempt.Phase != provisioner.Installing {
+		return s, &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf("host %s is at no install attempt", h.ID)}
+	}
+	_, s.rendering, err = v.engine.Rendering(ctx, h.Status.Attempt.ID)
+	return s, err
+}
+
 // shown is what a preview is made of.
 type shown struct {
 	host      provisioner.Host
@@ -116,7 +125,10 @@ type shown struct {
 // wouldShow renders what the next attempt would give.
 func (v *viewer) wouldShow(ctx context.Context, order provisioner.Order, h provisioner.Host) (shown, error) {
 	next, root, notes := v.wouldBe(h)
-	s := shown{host: next, root: root, notes: notes, secrets: secretsOf(order, next)}
+	if err := agrees(order, h); err != nil {
+		notes = append(notes, "Its attempt will wait: "+err.Error()+".")
+	}
+	s := shown{host: next, root: root, notes: notes, secrets: append(secretsOf(order, next), secretsOf(order, h)...)}
 	var carry map[string]any
 	i := slices.IndexFunc(v.drivers, func(d handoff.Driver) bool { return d.Name() == h.Intent.Handoff })
 	if i >= 0 {
@@ -174,14 +186,6 @@ func (v *viewer) shape(s shown) (v1.Preview, error) {
 	case provisioner.WayMedia, provisioner.WayUEFIHTTP:
 	}
 	return p, nil
-}
-
-// hide takes secrets out of a line.
-func hide(text string, secrets []string) string {
-	for _, s := range secrets {
-		text = strings.ReplaceAll(text, s, masked)
-	}
-	return text
 }
 
 func recipeDocuments(list []provisioner.Document) []recipe.Document {

@@ -2,8 +2,10 @@ package app
 
 import (
 	"encoding/json"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
@@ -87,6 +89,28 @@ func TestAPreviewOfAnAttemptIsWhatTheHostGets(t *testing.T) {
 	}
 	if text := everything(t, p); strings.Contains(text, "tokenofh1") || strings.Contains(text, "s3cr3t") {
 		t.Errorf("a secret is shown:\n%s", text)
+	}
+}
+
+func TestAHostWhoseAttemptIsOverIsShownItsNext(t *testing.T) {
+	r := newRig(t)
+	r.withSecret(t)
+	h := installing("h-1", firstMAC, "a-1", r.kairos(t))
+	r.list(t, h)
+	h = r.prepared(t, "h-1")
+	for _, phase := range []provisioner.Phase{provisioner.Failed, provisioner.Registered} {
+		edit := func(h *provisioner.Host) ([]provisioner.Entry, error) {
+			h.Status.Phase, h.Status.Deadline = phase, time.Time{}
+			return nil, nil
+		}
+		h, err := r.store.Change(t.Context(), h.ID, edit)
+		if err := errors.Join(err, r.mirror.Sync(t.Context())); err != nil {
+			t.Fatal(err)
+		}
+		p, err := r.viewer().Preview(t.Context(), h)
+		if err != nil || p.Attempt != "" || len(p.Documents) == 0 || len(p.Notes) == 0 || strings.Contains(everything(t, p), "tokenofh1") {
+			t.Errorf("%s: %v, %+v", phase, err, p)
+		}
 	}
 }
 

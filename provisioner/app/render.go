@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/muster-boot/muster/images"
@@ -30,6 +31,9 @@ func (b *boots) Render(ctx context.Context, h provisioner.Host, carry map[string
 	if err != nil {
 		return provisioner.Rendering{}, err
 	}
+	if err := agrees(order, h); err != nil {
+		return provisioner.Rendering{}, err
+	}
 	r, err := b.rendered(order, h, root, carry)
 	if err != nil {
 		return r, &provisioner.Fault{Kind: provisioner.Operator, Err: discreet(err, secretsOf(order, h)...)}
@@ -38,6 +42,16 @@ func (b *boots) Render(ctx context.Context, h provisioner.Host, carry map[string
 		r.Hidden = append(r.Hidden, order.Secrets[name])
 	}
 	return r, nil
+}
+
+// agrees refuses to mix two imports of an order, which takes more than one
+// transaction: the template of one must not come with the image of the other.
+func agrees(order provisioner.Order, h provisioner.Host) error {
+	if h.Intent.Image == order.Image || slices.Contains(order.RowImages, h.Intent.Image) {
+		return nil
+	}
+	return operator("order %s names another image by now than host %s was given: "+
+		"run muster host hold %s, import the order again, then run muster host release %s", order.Name, h.ID, h.ID, h.ID)
 }
 
 // try says what is wrong with what h would be given.
@@ -271,14 +285,24 @@ const masked = "********"
 
 // discreet is an error without the secrets that its text may quote.
 func discreet(err error, secrets ...string) error {
-	text := err.Error()
+	return &quiet{hide(err.Error(), secrets), err}
+}
+
+// hide takes secrets out of a text, as they are and as %q writes them; of two
+// that begin alike the longer goes first.
+func hide(text string, secrets []string) string {
+	const least = 4 // bytes; what is shorter would be found anywhere
+	var forms []string
 	for _, s := range secrets {
-		const least = 4 // bytes; what is shorter would be found anywhere
 		if len(s) >= least {
-			text = strings.ReplaceAll(text, s, masked)
+			forms = append(forms, s, strings.Trim(strconv.Quote(s), `"`))
 		}
 	}
-	return &quiet{text, err}
+	slices.SortFunc(forms, func(a, b string) int { return len(b) - len(a) })
+	for _, form := range forms {
+		text = strings.ReplaceAll(text, form, masked)
+	}
+	return text
 }
 
 // quiet is an error under another text.
