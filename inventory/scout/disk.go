@@ -33,12 +33,15 @@ type WriteFunc func(ctx context.Context, disk string, w inventory.Write, progres
 // refuses whatever is not the disk that muster verified, or is in use.
 func chooseDisk(disks []inventory.Disk, w inventory.Write) (inventory.Disk, error) {
 	name := strings.TrimPrefix(w.Disk, "/dev/disk/by-id/")
-	i := slices.IndexFunc(disks, func(d inventory.Disk) bool { return name != "" && slices.Contains(d.ByID, name) })
-	if i < 0 {
+	others := func(d inventory.Disk) bool { return name == "" || !slices.Contains(d.ByID, name) }
+	named := slices.DeleteFunc(slices.Clone(disks), others)
+	if len(named) == 0 {
 		return inventory.Disk{}, fmt.Errorf("this host has no disk %s; it has %s", w.Disk, namesOf(disks))
 	}
-	d := disks[i]
+	d := named[0]
 	switch {
+	case len(named) > 1:
+		return d, fmt.Errorf("%d disks of this host are called %s; name the one that is meant by another of its names, or take the others out", len(named), name)
 	case w.Serial != "" && d.Serial != w.Serial:
 		return d, fmt.Errorf("the disk %s has the serial %q and %q was verified; verify the host again", name, d.Serial, w.Serial)
 	case d.BootMedium:
@@ -63,8 +66,8 @@ func namesOf(disks []inventory.Disk) string {
 }
 
 // writeDisk puts an image on a disk. Before the first byte muster is asked, and
-// nothing is written unless it says yes. That it failed, muster is told, and
-// then decides.
+// nothing is written unless it says yes; the disk is looked for once more then,
+// as that may take hours. That it failed, muster is told, and then decides.
 func (s *Scout) writeDisk(ctx context.Context, ins inventory.Instruction) error {
 	if ins.Write == nil {
 		return errors.New("muster says write, but not what")
@@ -75,6 +78,9 @@ func (s *Scout) writeDisk(ctx context.Context, ins inventory.Instruction) error 
 	}
 	if err := s.tellStage(ctx, ins, stageWriting, "the scout writes the image to "+ins.Write.Disk); err != nil {
 		return fmt.Errorf("muster does not let the disk be written: %w", err)
+	}
+	if disk, err = s.Hands.Disk(ctx, *ins.Write); err != nil {
+		return s.writeFailed(ctx, ins, err)
 	}
 	s.Console.Say("Writing the image to %s (%s).", ins.Write.Disk, disk)
 	if err := s.writeCounted(ctx, ins, disk); err != nil {

@@ -33,6 +33,7 @@ func TestOnlyTheDiskThatWasVerifiedIsChosen(t *testing.T) {
 		{"without a name", same, inventory.Write{}, "has no disk"},
 		{"by the kernel's name", same, inventory.Write{Disk: "sdb"}, "has no disk"},
 		{"swapped", func(d *inventory.Disk) { d.Serial = "9" }, inventory.Write{Disk: "wwn-2", Serial: "2"}, `serial "9" and "2" was verified`},
+		{"called as another is", func(d *inventory.Disk) { d.ByID = []string{"ata-B_2", "ata-A_1"} }, inventory.Write{Disk: "ata-A_1"}, "2 disks of this host are called ata-A_1"},
 		{"mounted", func(d *inventory.Disk) { d.Holders = []string{"mounted at /mnt"} }, inventory.Write{Disk: "wwn-2"}, "in use: mounted at /mnt"},
 		{"booted from", func(d *inventory.Disk) { d.BootMedium = true }, inventory.Write{Disk: "wwn-2"}, "came from"},
 		{"read-only", func(d *inventory.Disk) { d.ReadOnly = true }, inventory.Write{Disk: "wwn-2"}, "cannot be written to"},
@@ -57,17 +58,20 @@ func TestWritingADisk(t *testing.T) {
 		want []string
 	}{
 		{"asks before and tells after", host{script: do(inventory.WriteDisk, inventory.PowerOff)}, []string{
-			"0s v1 asks: write", "0s find ata-A", "0s progress a1 writing", "0s write http://s/image to /dev/sda", "0s progress a1 written",
+			"0s v1 asks: write", "0s find ata-A", "0s progress a1 writing", "0s find ata-A", "0s write http://s/image to /dev/sda", "0s progress a1 written",
 			"1s v1 asks: poweroff", "1s progress a1 poweroff", "1s power off",
 		}},
 		{"writes nothing to a disk that is not the one", host{script: do(inventory.WriteDisk, inventory.PowerOff), no: errors.New("other serial")}, []string{
 			"0s v1 asks: write", "0s find ata-A", "0s progress a1 write-failed", "1s v1 asks: poweroff", "1s progress a1 poweroff", "1s power off",
 		}},
+		{"writes nothing to a disk that was swapped while muster was asked", host{script: do(inventory.WriteDisk, inventory.PowerOff), no: errors.New("other serial"), finds: 1}, []string{
+			"0s v1 asks: write", "0s find ata-A", "0s progress a1 writing", "0s find ata-A", "0s progress a1 write-failed", "1s v1 asks: poweroff", "1s progress a1 poweroff", "1s power off",
+		}},
 		{"tells of a failure", host{
 			script: do(inventory.WriteDisk, inventory.PowerOff),
 			write:  func(func(string, int64, int64)) error { return errors.New("medium error") },
 		}, []string{
-			"0s v1 asks: write", "0s find ata-A", "0s progress a1 writing", "0s write http://s/image to /dev/sda", "0s progress a1 write-failed",
+			"0s v1 asks: write", "0s find ata-A", "0s progress a1 writing", "0s find ata-A", "0s write http://s/image to /dev/sda", "0s progress a1 write-failed",
 			"1s v1 asks: poweroff", "1s progress a1 poweroff", "1s power off",
 		}},
 		{"does nothing without an image", host{script: []inventory.Instruction{{Do: inventory.WriteDisk}, do(inventory.PowerOff)[0]}}, []string{

@@ -31,6 +31,7 @@ type host struct {
 	after                string      // once this was noted, the server is away or refuses as often as the next two say
 	thenAway, thenDenies int
 	no                   error // why the named disk is not written
+	finds                int   // how often it is found in spite of that
 	write                func(progress func(stage string, bytes, total int64)) error
 	log                  []string
 	end                  context.CancelFunc
@@ -120,6 +121,10 @@ func (h *host) Load(_ context.Context, n inventory.Netboot, _ func(string)) erro
 
 func (h *host) Disk(_ context.Context, w inventory.Write) (string, error) {
 	h.note("find %s", w.Disk)
+	if h.finds > 0 {
+		h.finds--
+		return "/dev/sda", nil
+	}
 	return "/dev/sda", h.no
 }
 
