@@ -123,15 +123,18 @@ func (o overrideWrite) holds(b Override) bool {
 		return normal(b)
 	}
 	for _, shown := range []*Override{&b, b.pending} {
-		if shown != nil && (shown.Target == o.target || shown.Target == renamed[o.target]) && (shown.Enabled == "Once" || shown.Enabled == "Continuous") {
+		if shown != nil && reads(shown.Target, o.target) && (shown.Enabled == "Once" || shown.Enabled == "Continuous") {
 			return true
 		}
 	}
 	return false
 }
 
-// renamed is what Supermicro shows of a target that it was given in UEFI mode.
-var renamed = map[string]string{"Pxe": "UefiBootNext"}
+// reads reports whether shown is a target as it reads back: Supermicro renames
+// Pxe in UEFI mode.
+func reads(shown, target string) bool {
+	return shown == target || target == "Pxe" && shown == "UefiBootNext"
+}
 
 // The attributes of an older iDRAC9 (Dell's own SetNextOneTimeBoot scripts).
 const (
