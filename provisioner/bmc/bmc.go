@@ -52,6 +52,8 @@ type Options struct {
 	Log     zerolog.Logger
 	Now     func() time.Time // time.Now if nil
 	Pace    redfish.Pace     // zero fields have defaults; IPMI goes by the same
+	// Waiting is told what a survey or a check waits for; may be nil.
+	Waiting func(string)
 	// IPMIPort is where IPMI is looked for when a BMC answers no Redfish; 623 if
 	// empty.
 	IPMIPort string
@@ -70,6 +72,9 @@ func New(o Options) *Controller {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Waiting == nil {
+		o.Waiting = func(string) {}
+	}
 	o.IPMIPort = cmp.Or(o.IPMIPort, "623")
 	return &Controller{opts: o}
 }
@@ -86,7 +91,7 @@ func (c *Controller) Survey(ctx context.Context, h provisioner.Host) (provisione
 }
 
 // Do brings an errand to its end; r is what the present attempt gives h. It
-// tells doing, which may be nil, what is waited for. The BMC is returned also
+// tells doing what is waited for. The BMC is returned also
 // with an error, as far as it was seen. What an errand did reads back; a second
 // call after a crash goes on from there.
 func (c *Controller) Do(ctx context.Context, h provisioner.Host, do provisioner.ErrandKind, r provisioner.Rendering, doing func(string)) (provisioner.BMC, error) {
@@ -121,7 +126,7 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(st
 	}
 	words := *h.Intent.BMC
 	if doing == nil {
-		doing = func(string) {}
+		doing = c.opts.Waiting
 	}
 	target, err := c.target(words, before(h).Fingerprint)
 	if err != nil {

@@ -169,6 +169,9 @@ func TestEveryPersonalityGoesThroughAllErrands(t *testing.T) {
 			if _, refused := noMedia[name]; fact.Abilities.Media == refused {
 				t.Errorf("the survey says of media: %t; %q", fact.Abilities.Media, fact.Cannot)
 			}
+			if c, err := s.controller.Check(t.Context(), *s.host.Intent.BMC); err != nil || !c.Boots() || c.Quirks != fact.Quirks || len(c.Answers) != 5 {
+				t.Errorf("the check says %+v, %v", c, err)
+			}
 			s.bootMedium(t, name, noMedia[name])
 			steps := []struct {
 				do   provisioner.ErrandKind
@@ -385,4 +388,22 @@ func sealed(t *testing.T, words provisioner.Controller, password string) (*seal.
 	}
 	words.Password = box.Seal([]byte(password), words.Context())
 	return box, words
+}
+
+func TestTheFirmwareIsGivenTheISOByHTTPWhereItTakesOne(t *testing.T) {
+	for personality, uri := range map[string]string{"ami": "/m/a-1-token.iso", "idrac9": ""} {
+		t.Run(personality, func(t *testing.T) {
+			s := newSite(t, personality)
+			s.survey(t)
+			r := provisioner.Rendering{Attempt: "a-1", Way: provisioner.WayUEFIHTTP}
+			if _, err := s.controller.Do(t.Context(), s.host, provisioner.ErrandNetwork, r, nil); err != nil {
+				t.Fatal(err)
+			}
+			boots := s.Boots()
+			if len(boots) != 1 || boots[0].Device != bmctest.DeviceHTTP || !strings.HasSuffix(boots[0].URI, uri) || (uri == "") != (boots[0].URI == "") {
+				t.Errorf("it booted %+v", boots)
+			}
+			s.holdOrder(t)
+		})
+	}
 }
