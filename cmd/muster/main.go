@@ -2,8 +2,8 @@
 //
 // It decides nothing: serve reads a configuration and runs provisioner/app,
 // every other command makes one call of provisioner/api/client and prints what
-// came. Lint reads files and needs no server. One file holds the commands of
-// one noun; start at [root] in root.go.
+// came. Lint reads files and bmc speaks to BMCs; they need no server. One file
+// holds the commands of one noun; start at [root] in root.go.
 package main
 
 import (

@@ -17,6 +17,15 @@ type meter struct {
 
 // newMeter begins a bar of total bytes on the session's standard error.
 func (s *session) newMeter(what string, total int64) *meter {
+	return s.newBar(what, total, decor.Counters(decor.SizeB1000(0), "% .1f / % .1f"))
+}
+
+// newCounter begins a bar of so many things.
+func (s *session) newCounter(what string, total int) *meter {
+	return s.newBar(what, int64(total), decor.CountersNoUnit("%d / %d"))
+}
+
+func (s *session) newBar(what string, total int64, counters decor.Decorator) *meter {
 	f, isFile := s.err.(*os.File)
 	if !isFile || !term.IsTerminal(int(f.Fd())) {
 		return &meter{}
@@ -25,7 +34,7 @@ func (s *session) newMeter(what string, total int64) *meter {
 	all := mpb.New(mpb.WithOutput(f), mpb.WithWidth(width))
 	return &meter{all: all, bar: all.AddBar(total,
 		mpb.PrependDecorators(decor.Name(what+" ")),
-		mpb.AppendDecorators(decor.Counters(decor.SizeB1000(0), "% .1f / % .1f"), decor.Name(" "), decor.Percentage()))}
+		mpb.AppendDecorators(counters, decor.Name(" "), decor.Percentage()))}
 }
 
 // reader counts what is read of r.

@@ -29,6 +29,9 @@ var arrows = []arrow{
 	{"cmd/muster", "provisioner/api", "order lint reads files exactly as an import does, without a server"},
 	{"cmd/muster", "inventory/profile", "profile commands need no server"},
 	{"cmd/muster", "images/ramdisk", "a ramdisk is built where its parts are, then uploaded"},
+	{"cmd/muster", "provisioner", "bmc check says in the words which BMC it means"},
+	{"cmd/muster", "provisioner/bmc", "bmc check speaks to a BMC as the engine does, without a server"},
+	{"cmd/muster", "redfish/discover", "bmc discover asks addresses for their BMCs, without a server"},
 	{"cmd/scout", "inventory/...", "the scout is inventory/scout, joined to the client"},
 	{"cmd/scout", "images/write", "a scout may write a disk image"},
 	{"cmd/scout", "provisioner/api/client", "the scout's calls"},
@@ -50,6 +53,9 @@ var arrows = []arrow{
 	{"provisioner/engine", "provisioner/lifecycle", "the engine asks the table"},
 	{"provisioner/engine", "provisioner/store", "and commits what it says"},
 	{"provisioner/engine", "provisioner/handoff", "the duty of an installed host"},
+	{"provisioner/bmc", "redfish", "errands are goals of the Redfish driver"},
+	{"provisioner/bmc", "redfish/ipmi", "or of the IPMI driver, as a host's row says"},
+	{"provisioner/bmc", "redfish/survey", "the second witness of a host's hardware"},
 	{"provisioner/handoff/...", "provisioner/handoff", "a driver keeps the contract"},
 	{"provisioner/store/...", "provisioner/store", "an engine of the store keeps the contract"},
 	{"provisioner/api", "provisioner/api/v1", "the shapes"},
@@ -72,7 +78,7 @@ var arrows = []arrow{
 // forTests are rooms that only tests and cmd/lab may import.
 var forTests = []string{
 	"provisioner/lab", "provisioner/lab/site", "provisioner/lab/appliance",
-	"provisioner/api/apitest", "provisioner/store/storetest", "provisioner/handoff/handofftest", "redfish/bmctest",
+	"provisioner/api/apitest", "provisioner/store/storetest", "provisioner/handoff/handofftest", "redfish/bmctest", "redfish/ipmi/ipmitest",
 }
 
 // room is what the go command tells of one package.

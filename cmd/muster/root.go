@@ -13,6 +13,7 @@ import (
 
 	"github.com/muster-boot/muster/provisioner/api/client"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+	"github.com/muster-boot/muster/provisioner/bmc"
 	"github.com/muster-boot/muster/provisioner/config"
 )
 
@@ -21,7 +22,7 @@ const (
 	exitDone        = 0
 	exitNo          = 1 // the answer is no: a finding, a failed host, a refusal
 	exitUsage       = 2 // wrong use
-	exitUnreachable = 3 // no server answers
+	exitUnreachable = 3 // no server answers, or no BMC
 )
 
 // session is one run of the command line.
@@ -63,7 +64,7 @@ func exitCode(err error) int {
 		return exitDone
 	case errors.As(err, &wrong):
 		return exitUsage
-	case errors.As(err, &away):
+	case errors.As(err, &away), bmc.Unreachable(err):
 		return exitUnreachable
 	}
 	return exitNo
@@ -92,7 +93,7 @@ func (s *session) each(args []string, act func(arg string) error) error {
 func (s *session) root() *cobra.Command {
 	root := group("muster", "Take hosts from crate to registered",
 		s.serveCommand(), s.hostCommands(), s.orderCommands(), s.imageCommands(),
-		s.profileCommands(), s.ramdiskCommands(), s.versionCommand())
+		s.profileCommands(), s.ramdiskCommands(), s.bmcCommands(), s.versionCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
