@@ -2,8 +2,12 @@ package recipe
 
 import (
 	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -224,23 +228,51 @@ func TestTheFamilysTemplateLiesBelowTheOrders(t *testing.T) {
 }
 
 // TestTheQuestionOfDebianEndsAtANo runs the installer's own lines with the real
-// wget against a server that says no, and one that is not there at first.
+// wget against a server that answers, and is then there or is not.
 func TestTheQuestionOfDebianEndsAtANo(t *testing.T) {
-	if _, err := exec.LookPath("wget"); err != nil {
-		if os.Geteuid() == 0 {
-			t.Fatalf("%v: run make lab", err)
-		}
-		t.Skip(err)
-	}
 	for _, tt := range []struct {
-		answer int
-		want   string
-	}{{204, "POST written"}, {410, "POST refused"}, {503, "POST refused"}} {
-		url, called := server(t, tt.answer)
-		script := strings.NewReplacer("sleep 5", "sleep 0.1").Replace(try) + " " + url + " && echo written || echo refused"
+		answers []int
+		want    string
+	}{
+		{[]int{204}, "written after 1"},
+		{[]int{403}, "refused after 1"},
+		{[]int{409}, "refused after 1"},
+		{[]int{410}, "refused after 1"},
+		{[]int{503, 500, 204}, "written after 3"},
+		{[]int{502, 410}, "refused after 2"},
+		{[]int{500}, "refused after 60"},
+	} {
+		calls := 0
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(tt.answers[min(calls, len(tt.answers)-1)])
+			calls++
+		}))
+		script := strings.ReplaceAll(try, "sleep 5", "true") + " " + s.URL + "/a/tok/x && echo written || echo refused"
+		said := peer(t, []byte(script), "sh")
+		s.Close() // waits for the calls
+		if got := fmt.Sprintf("%s after %d", strings.TrimSpace(said), calls); got != tt.want {
+			t.Errorf("%v: got %q, want %q", tt.answers, got, tt.want)
+		}
+	}
+}
+
+// TestTheQuestionOfDebianKnowsBothWgets gives it what each prints.
+func TestTheQuestionOfDebianKnowsBothWgets(t *testing.T) {
+	for said, want := range map[string]string{
+		"  HTTP/1.1 410 Gone": "1 calls", // GNU
+		"wget: server returned error: HTTP/1.1 403 Forbidden":                "1 calls", // busybox
+		"wget: server returned error: HTTP/1.0 503 Service Unavailable":      "60 calls",
+		"wget: can't connect to remote host (192.0.2.1): Connection refused": "60 calls",
+		"wget: server returned error: HTTP/1.1 408 Request Timeout":          "60 calls",
+		"  HTTP/1.1 502 Bad Gateway\n  Content-Length: 410":                  "60 calls",
+	} {
+		log := filepath.Join(t.TempDir(), "calls")
+		script := "wget() { echo >> " + log + "; printf '%b\\n' \"" + said + "\" >&2; return 1; }; " +
+			strings.ReplaceAll(try, "sleep 5", "true") + " http://192.0.2.1/ && echo written"
 		out, err := exec.CommandContext(t.Context(), "sh", "-c", script).CombinedOutput()
-		if got := <-called + " " + strings.TrimSpace(string(out)); err != nil || got != tt.want {
-			t.Errorf("%d: got %q, %v, want %q", tt.answer, got, err, tt.want)
+		calls, _ := os.ReadFile(log)
+		if got := fmt.Sprintf("%d calls", len(calls)); err == nil || got != want {
+			t.Errorf("%q: %s, want %s; %v, %s", said, got, want, err, out)
 		}
 	}
 }

@@ -32,9 +32,6 @@ type Network struct {
 	lab.Network
 	Discover     bool // unlisted hosts get the scout
 	LoaderAlways bool // our iPXE even for clients that run one
-	// NameServer announces the server's own address as DNS server. Nobody answers
-	// there; some installers stop where none is announced.
-	NameServer bool
 }
 
 // Options says what a site is made of.
@@ -107,9 +104,6 @@ func (s *Site) config() string {
 		base := n.Address.Addr().As4()
 		fmt.Fprintf(&b, "- interface: %s\n  dhcp: full\n  pool: %d.%d.%d.100-%d.%d.%d.200\n", n.Name, base[0], base[1], base[2], base[0], base[1], base[2])
 		fmt.Fprintf(&b, "  unknown: %s\n  loader: %s\n", choose(n.Discover, "discover", "silent"), choose(n.LoaderAlways, "always", "auto"))
-		if n.NameServer {
-			fmt.Fprintf(&b, "  dns: %s\n", n.Address.Addr())
-		}
 	}
 	if len(s.opts.Deadlines) > 0 {
 		b.WriteString("deadlines:\n")

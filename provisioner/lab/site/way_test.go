@@ -216,7 +216,7 @@ func TestAHostThatLosesPowerWhileInstallingFailsAndIsRetried(t *testing.T) {
 	s.order(t, spec)
 	h := s.add(t, spec)
 	powerOn(t, h)
-	s.awaitStage(t, spec.Serial, "writing")
+	s.awaitStage(t, bootTime, spec.Serial, "writing")
 	if err := h.PowerOff(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -235,9 +235,9 @@ func TestAHostThatLosesPowerWhileInstallingFailsAndIsRetried(t *testing.T) {
 }
 
 // awaitStage waits until an attempt reported a stage.
-func (s *Site) awaitStage(t *testing.T, ref, stage string) {
+func (s *Site) awaitStage(t *testing.T, within time.Duration, ref, stage string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), bootTime)
+	ctx, cancel := context.WithTimeout(t.Context(), within)
 	defer cancel()
 	tick := time.NewTicker(100 * time.Millisecond)
 	defer tick.Stop()
