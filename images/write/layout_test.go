@@ -244,11 +244,17 @@ func TestAVolumeThatTheImageBringsIsFoundByItsLabel(t *testing.T) {
 	}
 }
 
+// FuzzLayOut wants -fuzzminimizetime=1x: go test otherwise spends a minute on
+// each new input of a few KiB, in which it tries no other.
 func FuzzLayOut(f *testing.F) {
 	for _, name := range []string{"gpt", "mbr"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			f.Fatal(err)
+		}
+		if isGPT(b, 512) { // four entries are enough, and inputs are made smaller at length
+			b = b[:3*512]
+			binary.LittleEndian.PutUint32(b[512+gptCount:], 4)
 		}
 		f.Add(b, int64(1<<30), true, false)
 		f.Add(b, int64(20<<20), false, false)
@@ -259,7 +265,7 @@ func FuzzLayOut(f *testing.F) {
 		if large {
 			g.sector = 4096
 		}
-		if size < 1<<20 || size > 1<<50 || size%g.sector != 0 || len(head) > 32<<10 {
+		if size < 1<<20 || size > 1<<50 || size%g.sector != 0 || len(head) > 16<<10 {
 			return
 		}
 		head = bytes.Clone(head)
