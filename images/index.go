@@ -1,9 +1,12 @@
 package images
 
 import (
+	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -92,4 +95,41 @@ func (c *Catalog) indexOf(i Image) (*indexRecord, error) {
 		return nil, err
 	}
 	return made, c.writeJSON(made, indexDir, indexName(i.Digest))
+}
+
+// mendIndexes makes the indexes of ISOs anew that are whole: no digest tells that
+// a bit of one has flipped.
+func (c *Catalog) mendIndexes(ctx context.Context, isos []Image) error {
+	for _, i := range isos {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if err := c.mendIndex(i); err != nil && !errors.Is(err, fs.ErrNotExist) { // else it was removed meanwhile
+			return fmt.Errorf("check the index of image %s: %w", i.title(), c.explain(err))
+		}
+	}
+	return nil
+}
+
+func (c *Catalog) mendIndex(i Image) error {
+	f, err := os.Open(c.blob(i.Digest))
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	made, err := scan(f)
+	if err != nil {
+		return err
+	}
+	want, err := encodeJSON(made)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	kept, err := os.ReadFile(filepath.Join(c.dir, indexDir, indexName(i.Digest)))
+	if _, there := c.images[i.Digest]; !there || err == nil && bytes.Equal(kept, want) {
+		return nil
+	}
+	return c.writeJSON(made, indexDir, indexName(i.Digest))
 }

@@ -1,6 +1,7 @@
 package images
 
 import (
+	"encoding/json"
 	"errors"
 	"os"
 	"os/exec"
@@ -78,6 +79,35 @@ func TestAnIndexThatIsMissingIsMadeWhenTheCatalogOpens(t *testing.T) {
 	again, err := c.Get("palette")
 	if diff := cmp.Diff(i.Lacks, again.Lacks); err != nil || diff != "" {
 		t.Errorf("it lacks something else by now (-before +after):\n%s%v", diff, err)
+	}
+}
+
+func TestScrubMendsAnIndex(t *testing.T) {
+	dir := t.TempDir()
+	c := open(t, dir)
+	i := add(t, c, makeISO(t, "COS_LIVE", kairos()), "palette")
+	want, name := index(t, c, i.Digest), filepath.Join(dir, indexDir, indexName(i.Digest))
+	wrong := want
+	wrong.Size--
+	for what, spoil := range map[string]func() error{
+		"a changed one": func() error {
+			return c.writeJSON(indexRecord{Format: overlay.Format, Index: wrong}, indexDir, indexName(i.Digest))
+		},
+		"a missing one": func() error { return os.Remove(name) },
+	} {
+		if err := spoil(); err != nil {
+			t.Fatal(err)
+		}
+		if damaged, err := c.Scrub(t.Context(), nil); err != nil || len(damaged) > 0 {
+			t.Fatalf("%s: %v, %v", what, damaged, err)
+		}
+		var kept indexRecord
+		if text, err := os.ReadFile(name); err != nil || json.Unmarshal(text, &kept) != nil {
+			t.Fatalf("%s: %v, %s", what, err, text)
+		}
+		if diff := cmp.Diff(want, kept.Index); diff != "" {
+			t.Errorf("%s (-before +after):\n%s", what, diff)
+		}
 	}
 }
 

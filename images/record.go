@@ -208,7 +208,7 @@ func (c *Catalog) record(i Image) error {
 
 // writeJSON replaces a file of the catalog whole, or leaves it as it is.
 func (c *Catalog) writeJSON(v any, sub, name string) error {
-	data, err := json.MarshalIndent(v, "", "  ")
+	data, err := encodeJSON(v)
 	if err != nil {
 		return err
 	}
@@ -226,6 +226,8 @@ func (c *Catalog) writeJSON(v any, sub, name string) error {
 	}
 	return c.syncDir(sub)
 }
+
+func encodeJSON(v any) ([]byte, error) { return json.MarshalIndent(v, "", "  ") }
 
 func (c *Catalog) dropRecord(digest string) error {
 	if err := os.Remove(filepath.Join(c.dir, recordDir, digest+".json")); err != nil {

@@ -17,10 +17,11 @@ type Damage struct {
 	Why      string `json:"why,omitempty"`  // it could not be read
 }
 
-// Scrub reads every content again and returns the images that are damaged.
-// Nothing is deleted; a damaged image is not served any more, until it is added
-// again or a later scrub finds it whole. An error is of the scrub itself. progress
-// may be nil. ctx is looked at between reads.
+// Scrub reads every content again and returns the images that are damaged. A
+// damaged image is not served any more, until it is added again or a later scrub
+// finds it whole. Indexes of whole ISOs are made anew where they changed; nothing
+// is deleted. An error is of the scrub itself. progress may be nil. ctx is looked
+// at between reads.
 func (c *Catalog) Scrub(ctx context.Context, progress func(done, total int64)) ([]Image, error) {
 	all := c.List()
 	expected := map[string]bool{}
@@ -42,7 +43,13 @@ func (c *Catalog) Scrub(ctx context.Context, progress func(done, total int64)) (
 		}
 		seen[digest] = d
 	}
-	return c.noteDamage(all, seen)
+	damaged, err := c.noteDamage(all, seen)
+	if err != nil {
+		return nil, err
+	}
+	return damaged, c.mendIndexes(ctx, slices.DeleteFunc(all, func(i Image) bool {
+		return i.Form != recipe.ISO || len(i.damage(seen)) > 0
+	}))
 }
 
 // sizeOf is the size of a content, or 0 where there is none.
