@@ -62,24 +62,39 @@ func (w *watcher) run(ctx context.Context, args []string) error {
 		}
 		w.only = h.ID
 	}
-	heard := time.Time{}
+	var to contact
 	f := &client.Following{Event: w.event, Opened: func() error {
-		heard = time.Now()
+		to.opened()
 		return w.opened(ctx, c)
 	}}
-	err = w.follow(ctx, c, f, &heard)
+	err = w.follow(ctx, c, f, &to)
 	if done, settled := errors.AsType[ended](err); settled {
 		return verdict(done.phase)
 	}
 	return stopped(ctx, err)
 }
 
-// follow watches over restarts of the server. heard is when it was last
-// connected.
-func (w *watcher) follow(ctx context.Context, c *client.Client, f *client.Following, heard *time.Time) error {
+// contact is when a server was last there.
+type contact struct {
+	open bool
+	last time.Time // when it was lost; zero: never
+	said bool      // that it is lost
+}
+
+func (c *contact) opened() { *c = contact{open: true} }
+
+// lost notes that the server is not there, and tells whether to wait for it.
+func (c *contact) lost(now time.Time) (wait bool) {
+	if c.open {
+		c.open, c.last = false, now
+	}
+	return !c.last.IsZero() && now.Sub(c.last) <= watchLimit
+}
+
+// follow watches over restarts of the server.
+func (w *watcher) follow(ctx context.Context, c *client.Client, f *client.Following, to *contact) error {
 	pause := time.NewTicker(watchPause)
 	defer pause.Stop()
-	said := time.Time{} // of which connection it was said that it is lost
 	for {
 		err := c.Follow(ctx, f)
 		if errors.Is(err, client.ErrReset) {
@@ -87,12 +102,12 @@ func (w *watcher) follow(ctx context.Context, c *client.Client, f *client.Follow
 			continue
 		}
 		away, gone := errors.AsType[*client.Unreachable](err)
-		if !gone || heard.IsZero() || time.Since(*heard) > watchLimit {
+		if !gone || !to.lost(time.Now()) {
 			return err
 		}
-		if !said.Equal(*heard) {
+		if !to.said {
 			w.say("muster: the server went away (%v); waiting for it to come back", away.Err)
-			said = *heard
+			to.said = true
 		}
 		select {
 		case <-ctx.Done():

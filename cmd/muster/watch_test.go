@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -165,6 +166,24 @@ func TestAWatchGoesOnWhenItsServerComesBack(t *testing.T) {
 	}
 	if code != exitDone || phases["installed"] != 1 || phases["registered"] != 1 || strings.Count(said, "the server went away") != 1 {
 		t.Errorf("exit code %d, events of phases %v, said %q", code, phases, said)
+	}
+}
+
+func TestAWatchWaitsForItsServerFromWhenItWentAway(t *testing.T) {
+	start := time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
+	var to contact
+	if to.lost(start) {
+		t.Error("it waits for a server that never was there")
+	}
+	to.opened()
+	day := start.Add(24 * time.Hour) // of watching
+	for _, c := range []struct {
+		after time.Duration
+		wait  bool
+	}{{0, true}, {watchLimit, true}, {watchLimit + time.Second, false}} {
+		if wait := to.lost(day.Add(c.after)); wait != c.wait {
+			t.Errorf("%s after the server went away it waits on: %v", c.after, wait)
+		}
 	}
 }
 
