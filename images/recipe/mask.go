@@ -19,8 +19,8 @@ const masked = "********"
 const minSecret = 4
 
 // Mask is a rendering that may be shown: each of the secrets, in every form
-// that templates write them in, and every text under a key that names a secret
-// is covered. All else keeps every byte. The rendering stays as it was.
+// that templates write them in, and every text or number under a key that
+// names a secret is covered. All else keeps every byte. The rendering stays as it was.
 func Mask(r Rendered, secrets []string) Rendered {
 	m := newMask(secrets)
 	out := Rendered{Args: m.texts(r.Args)}
@@ -153,10 +153,14 @@ func (r *reader) value(secret bool) error {
 		if token == '[' {
 			return r.list(secret)
 		}
-		return r.object()
+		return r.object(secret)
 	case string:
 		if secret && token != "" {
 			r.spans = append(r.spans, r.inside(before))
+		}
+	case json.Number: // a password of digits that nobody quoted
+		if end := int(r.decoder.InputOffset()); secret {
+			r.spans = append(r.spans, span{end - len(token), end})
 		}
 	}
 	return nil
@@ -178,7 +182,9 @@ func (r *reader) list(secret bool) error {
 	return err
 }
 
-func (r *reader) object() error {
+// object reads a map; one under a key that names a secret is secret but for what
+// its own keys say is public.
+func (r *reader) object(secret bool) error {
 	for r.decoder.More() {
 		key, err := r.decoder.Token()
 		if err != nil {
@@ -188,7 +194,7 @@ func (r *reader) object() error {
 		if !ok {
 			return fmt.Errorf("%v is no key", key)
 		}
-		if err := r.value(isSecret(name)); err != nil {
+		if err := r.value(isSecret(name) || secret && !publicKey.MatchString(name)); err != nil {
 			return err
 		}
 	}
