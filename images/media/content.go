@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"github.com/muster-boot/muster/images/overlay"
 )
@@ -19,14 +20,14 @@ type content struct {
 }
 
 func open(m Medium) (*content, error) {
+	if m.Overlay != nil {
+		return &content{ReaderAt: m.Overlay.On(m.Base), medium: m, size: m.Overlay.Size()}, nil
+	}
 	info, err := m.Base.Stat()
 	if err != nil {
 		return nil, err
 	}
-	if m.Overlay == nil {
-		return &content{ReaderAt: m.Base, medium: m, size: info.Size()}, nil
-	}
-	return &content{ReaderAt: m.Overlay.On(m.Base), medium: m, size: m.Overlay.Size()}, nil
+	return &content{ReaderAt: m.Base, medium: m, size: info.Size()}, nil
 }
 
 // Seek implements [io.Seeker].
@@ -65,8 +66,8 @@ func (c *content) passed(n int64) {
 // chunk is how much goes to the network between two calls of Progress.
 const chunk = 1 << 20
 
-// copy writes the next n bytes to w, segment by segment.
-func (c *content) copy(w io.Writer, n int64) (written int64, err error) {
+// copy sends the next n bytes to w, segment by segment.
+func (c *content) copy(w FileSender, n int64) (written int64, err error) {
 	for written < n && c.at < c.size {
 		for _, s := range c.segments(min(chunk, n-written)) {
 			m, err := c.segment(w, s)
@@ -88,17 +89,13 @@ func (c *content) segments(n int64) []overlay.Segment {
 	return []overlay.Segment{{Offset: c.at, Length: min(n, c.size-c.at)}}
 }
 
-// segment writes one. A part of the base is given to w as a limited file: what
-// the net package hands to sendfile, and it moves the file's position.
-func (c *content) segment(w io.Writer, s overlay.Segment) (int64, error) {
+// segment sends one.
+func (c *content) segment(w FileSender, s overlay.Segment) (int64, error) {
 	if s.Data != nil {
 		n, err := w.Write(s.Data)
 		return int64(n), err
 	}
-	if _, err := c.medium.Base.Seek(s.Offset, io.SeekStart); err != nil {
-		return 0, err
-	}
-	n, err := io.Copy(w, &io.LimitedReader{R: c.medium.Base, N: s.Length})
+	n, err := w.SendFile(c.medium.Base, s.Offset, s.Length)
 	if err == nil && n < s.Length {
 		err = fmt.Errorf("the image ends at byte %d: %w", s.Offset+n, io.ErrUnexpectedEOF)
 	}
@@ -107,16 +104,46 @@ func (c *content) segment(w io.Writer, s overlay.Segment) (int64, error) {
 
 // sender is a ResponseWriter that knows content when it is copied to it.
 type sender struct {
-	http.ResponseWriter
+	FileSender
 	content *content
 }
 
 // ReadFrom implements [io.ReaderFrom].
 func (s *sender) ReadFrom(r io.Reader) (int64, error) {
 	if limited, ok := r.(*io.LimitedReader); ok && limited.R == io.Reader(s.content) {
-		n, err := s.content.copy(s.ResponseWriter, limited.N)
+		n, err := s.content.copy(s.FileSender, limited.N)
 		limited.N -= n
 		return n, err
 	}
-	return io.Copy(s.ResponseWriter, r)
+	return io.Copy(struct{ io.Writer }{s.FileSender}, r)
+}
+
+// ownFile is how a medium goes to the standard server, which sends files from
+// where their position is: by a handle of this request's own.
+type ownFile struct {
+	http.ResponseWriter
+	file *os.File // nil until it is needed
+}
+
+// SendFile implements [FileSender].
+func (o *ownFile) SendFile(f *os.File, offset, length int64) (int64, error) {
+	if o.file == nil {
+		own, err := os.Open(fmt.Sprintf("/proc/self/fd/%d", f.Fd()))
+		if err != nil {
+			return 0, fmt.Errorf("open the image once more: %w", err)
+		}
+		o.file = own
+	}
+	if _, err := o.file.Seek(offset, io.SeekStart); err != nil {
+		return 0, err
+	}
+	// A limited file is what the net package hands to sendfile.
+	return io.Copy(o.ResponseWriter, &io.LimitedReader{R: o.file, N: length})
+}
+
+// close ends the handle; of a file that was only read an error says nothing.
+func (o *ownFile) close() {
+	if o.file != nil {
+		_ = o.file.Close()
+	}
 }

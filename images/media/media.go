@@ -3,10 +3,10 @@
 // If-Range, 416, and always the exact length. What lies in the base file goes to
 // the network by sendfile; only patches pass through memory.
 //
-// It does not know who may have what, makes no URLs and opens no images; its
+// It does not know who may have what, makes no URLs and finds no images; its
 // caller does, for every request. It never redirects and never compresses.
 //
-// Start at [Serve].
+// Start at [Serve]; [Bases] shares open images between requests.
 package media
 
 import (
@@ -23,8 +23,8 @@ import (
 type Medium struct {
 	// Name is the last part of the URL; ".iso" decides on the Content-Type.
 	Name string
-	// Base is the image, opened for this request alone: serving moves its
-	// position. The caller closes it.
+	// Base is the image. It is read at offsets only, so requests may share it, as
+	// those of [Bases] do. The caller closes it.
 	Base *os.File
 	// Overlay is what a host's image has beside the base; nil serves the base.
 	// Several requests may share one.
@@ -48,6 +48,15 @@ func (m Medium) contentType() string {
 	return "application/octet-stream"
 }
 
+// FileSender is a ResponseWriter that sends a part of a file and leaves its
+// position alone. Serve makes most of one; any other writer is served as well.
+type FileSender interface {
+	http.ResponseWriter
+	// SendFile returns how many bytes of the body it took; a file that is too
+	// short is an error, or fewer bytes.
+	SendFile(f *os.File, offset, length int64) (int64, error)
+}
+
 // Serve answers a GET or HEAD. An error of the base file after the first byte
 // cuts the connection, so that nobody takes a part for the whole.
 func Serve(w http.ResponseWriter, r *http.Request, m Medium) {
@@ -67,7 +76,13 @@ func Serve(w http.ResponseWriter, r *http.Request, m Medium) {
 	if m.ETag != "" {
 		h.Set("ETag", m.ETag)
 	}
+	out, ok := w.(FileSender)
+	if !ok {
+		own := &ownFile{ResponseWriter: w}
+		defer own.close()
+		out = own
+	}
 	// The standard library decides what is asked for, and copies it with
 	// io.CopyN; sender takes that copy over.
-	http.ServeContent(&sender{w, c}, r, "", m.Modified, c)
+	http.ServeContent(&sender{out, c}, r, "", m.Modified, c)
 }
