@@ -22,7 +22,6 @@ import (
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sync/errgroup"
-	"golang.org/x/sys/unix"
 
 	"github.com/muster-boot/muster/pxe"
 	"github.com/muster-boot/muster/pxe/holder"
@@ -61,6 +60,13 @@ type Mount struct {
 	// Ask has the Decider asked before: a client that has no lease from us, or
 	// that is not served, gets 404; the handler finds the client by [Asker].
 	Ask bool
+	// Direct has GETs and HEADs of one connection answered one after the other
+	// without the standard server between them, which costs more than a short
+	// range of a file. The handler's ResponseWriter then has a method
+	// SendFile(f *os.File, offset, length int64) (int64, error), and its
+	// request's context lasts as long as the connection. No Content-Type is
+	// guessed.
+	Direct bool
 }
 
 // Endpoint is one address to serve on.
@@ -112,9 +118,13 @@ type Server struct {
 	decider   pxe.Decider
 	opts      Options
 	log       zerolog.Logger
+	patience  patience
 	ready     chan struct{}
 	bound     []netip.AddrPort // valid once ready is closed
 }
+
+// patience is how long a client may take.
+type patience struct{ head, idle time.Duration }
 
 // New returns a server of files below /loader/ and of mounts, the first that
 // fits a path winning; it opens nothing until Run. autoexec writes the script
@@ -128,7 +138,8 @@ func New(endpoints []Endpoint, files Files, autoexec func(url string) (string, e
 	}
 	return &Server{
 		endpoints: endpoints, mounts: append(own, mounts...),
-		owners: owners, decider: d, opts: opts.withDefaults(), log: log, ready: make(chan struct{}),
+		owners: owners, decider: d, opts: opts.withDefaults(), log: log,
+		patience: patience{headerTime, idleTime}, ready: make(chan struct{}),
 	}
 }
 
@@ -153,11 +164,12 @@ func (s *Server) Run(ctx context.Context) error {
 
 	var serving errgroup.Group
 	for i, l := range listeners {
-		server := s.server(s.endpoints[i], l)
+		server := s.server(s.endpoints[i])
 		serving.Go(func() error { return served(server.Serve(l)) })
+		serving.Go(func() error { return served(server.Serve(l.returns)) })
 		serving.Go(func() error {
 			<-ctx.Done()
-			return stop(server)
+			return l.stop(server)
 		})
 	}
 	<-ctx.Done()
@@ -168,7 +180,7 @@ func (s *Server) Run(ctx context.Context) error {
 func (s *Server) bind(ctx context.Context) ([]*listener, error) {
 	var out []*listener
 	for _, e := range s.endpoints {
-		l, err := listen(ctx, e.Address, s.opts.Connections, s.log)
+		l, err := listen(ctx, e.Address, s.opts.Connections, s.patience, s.log)
 		if err != nil {
 			err = holder.Explain(s.opts.Proc, holder.TCP, e.Address.Port(), err)
 			for _, open := range out {
@@ -183,14 +195,16 @@ func (s *Server) bind(ctx context.Context) ([]*listener, error) {
 }
 
 // server is the HTTP server of one endpoint.
-func (s *Server) server(e Endpoint, l *listener) *http.Server {
+func (s *Server) server(e Endpoint) *http.Server {
 	return &http.Server{
 		Handler:           s,
-		ReadHeaderTimeout: headerTime,
-		IdleTimeout:       idleTime,
+		ReadHeaderTimeout: s.patience.head,
+		IdleTimeout:       s.patience.idle,
 		MaxHeaderBytes:    headerSize,
 		ErrorLog:          log.New(s.log, "", 0),
-		ConnState:         l.state,
+		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			return context.WithValue(ctx, lineKey{}, c)
+		},
 		BaseContext: func(net.Listener) context.Context {
 			return context.WithValue(context.Background(), networkKey{}, e.Network)
 		},
@@ -206,63 +220,14 @@ func served(err error) error {
 }
 
 // stop lets requests end for a moment and then cuts them.
-func stop(server *http.Server) error {
+func (l *listener) stop(server *http.Server) error {
 	ctx, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
-	if err := server.Shutdown(ctx); err != nil {
+	l.directs.end()
+	err := server.Shutdown(ctx)
+	l.directs.await(ctx)
+	if err != nil {
 		return server.Close()
 	}
 	return nil
-}
-
-// listener accepts a bounded number of connections, as *net.TCPConn: anything
-// around it would cost sendfile.
-type listener struct {
-	*net.TCPListener
-	slots chan struct{}
-	log   zerolog.Logger
-}
-
-// listen binds one address.
-func listen(ctx context.Context, addr netip.AddrPort, connections int, log zerolog.Logger) (*listener, error) {
-	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp4", addr.String())
-	if err != nil {
-		return nil, err
-	}
-	return &listener{l.(*net.TCPListener), make(chan struct{}, connections), log}, nil
-}
-
-// Accept waits for a slot after the connection came, so that a closed listener
-// is noticed; the kernel's queue holds the rest.
-func (l *listener) Accept() (net.Conn, error) {
-	conn, err := l.AcceptTCP()
-	if err != nil {
-		return nil, err
-	}
-	l.slots <- struct{}{}
-	if err := giveUpStalled(conn); err != nil {
-		l.log.Warn().Err(err).Msg("a connection keeps the system's time limit")
-	}
-	return conn, nil
-}
-
-// state frees the slot of a connection that ended.
-func (l *listener) state(_ net.Conn, s http.ConnState) {
-	if s == http.StateClosed || s == http.StateHijacked {
-		<-l.slots
-	}
-}
-
-// giveUpStalled has the kernel end a connection whose peer acknowledges nothing
-// (TCP_USER_TIMEOUT, tcp(7)): a host that was switched off in mid-download.
-func giveUpStalled(conn *net.TCPConn) error {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var set error
-	err = raw.Control(func(fd uintptr) {
-		set = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_USER_TIMEOUT, int(stalled.Milliseconds()))
-	})
-	return errors.Join(err, set)
 }

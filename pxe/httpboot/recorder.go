@@ -13,6 +13,7 @@ type recorder struct {
 	status  int
 	bytes   int64
 	refused bool // a redirect was swallowed, with its body
+	cut     bool // something could not be sent
 }
 
 // sent is the status that the client saw: a handler that says nothing says 200.
@@ -52,7 +53,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 		return len(b), nil
 	}
 	n, err := w.ResponseWriter.Write(b)
-	w.bytes += int64(n)
+	w.sending(int64(n), err)
 	return n, err
 }
 
@@ -64,6 +65,12 @@ func (w *recorder) ReadFrom(r io.Reader) (int64, error) {
 		return io.Copy(io.Discard, r)
 	}
 	n, err := io.Copy(w.ResponseWriter, r)
-	w.bytes += n
+	w.sending(n, err)
 	return n, err
+}
+
+// sending keeps account of a part of the body.
+func (w *recorder) sending(n int64, err error) {
+	w.bytes += n
+	w.cut = w.cut || err != nil
 }

@@ -19,6 +19,7 @@ import (
 // Keys of what a request's context carries.
 type (
 	networkKey struct{}
+	lineKey    struct{}
 	askerKey   struct{}
 )
 
@@ -53,8 +54,15 @@ func Network(r *http.Request) string {
 // ServeHTTP cleans the path, finds the mount, asks the Decider where the mount
 // says so, and keeps account.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if !s.directly(w, r) {
+		out := &recorder{ResponseWriter: w}
+		s.answer(out, out, r)
+	}
+}
+
+// answer answers one request by out, of which seen keeps account.
+func (s *Server) answer(out http.ResponseWriter, seen *recorder, r *http.Request) {
 	began := s.opts.Now()
-	out := &recorder{ResponseWriter: w}
 	name, err := clean(r.URL)
 	if err != nil {
 		nothing(out)
@@ -63,12 +71,12 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	client, _ := netip.ParseAddrPort(r.RemoteAddr)
 	s.opts.Served(Request{
-		Client: client, Method: r.Method, Path: name, Status: out.sent(), Bytes: out.bytes,
-		Took: s.opts.Now().Sub(began), Stopped: r.Context().Err() != nil,
+		Client: client, Method: r.Method, Path: name, Status: seen.sent(), Bytes: seen.bytes,
+		Took: s.opts.Now().Sub(began), Stopped: seen.cut || r.Context().Err() != nil,
 	})
 }
 
-func (s *Server) route(w *recorder, r *http.Request, name string) {
+func (s *Server) route(w http.ResponseWriter, r *http.Request, name string) {
 	m, ok := mountOf(s.mounts, name)
 	if !ok {
 		nothing(w)
@@ -91,7 +99,7 @@ func (s *Server) route(w *recorder, r *http.Request, name string) {
 
 // limitBody bounds a body in size and time. Without a body no deadline may be
 // set: it would end the answer too.
-func (s *Server) limitBody(w *recorder, r *http.Request) error {
+func (s *Server) limitBody(w http.ResponseWriter, r *http.Request) error {
 	if r.ContentLength == 0 {
 		return nil
 	}
@@ -132,6 +140,9 @@ func clean(u *url.URL) (string, error) {
 
 // at is r as handlers see it: with the cleaned path.
 func at(r *http.Request, name string) *http.Request {
+	if r.URL.Path == name && r.URL.RawPath == "" {
+		return r
+	}
 	out := r.Clone(r.Context())
 	out.URL.Path, out.URL.RawPath = name, ""
 	return out

@@ -1,0 +1,263 @@
+package httpboot
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"slices"
+	"strings"
+	"time"
+)
+
+// directHead is the longest head of a request that is read here. Firmware sends
+// some hundred bytes; whoever sends more gets the standard server.
+const directHead = 4 << 10
+
+// requestLeast is what the standard server, too, takes for the beginning of
+// another request; less is silence, and before an end gets no answer.
+const requestLeast = 4
+
+// direct is a connection that was taken from the standard server, which spends
+// more on a request than the kernel does on 64 KiB of an image. Only what is
+// plainly right is answered here; with the first request that is not, the
+// connection goes back as it was, so that all the rest of HTTP has one author.
+type direct struct {
+	line   *line
+	from   *http.Request // the first, for what all of the connection share
+	in     *bufio.Reader // of the line
+	parsed *bufio.Reader // of one head
+	head   bytes.Reader
+	answer answer
+}
+
+// errNotOurs is a request for the standard server.
+var errNotOurs = errors.New("a request for the standard server")
+
+// takeOver takes the line of r from the standard server.
+func takeOver(l *line, w http.ResponseWriter, r *http.Request) (*direct, bool) {
+	raw, err := l.SyscallConn()
+	if err != nil {
+		return nil, false
+	}
+	_, ahead, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		return nil, false
+	}
+	unread, _ := ahead.Reader.Peek(ahead.Reader.Buffered()) // what is buffered is there
+	l.rest = append(slices.Clone(unread), l.rest...)
+	d := &direct{line: l, from: r, in: bufio.NewReaderSize(l, directHead), answer: answer{raw: raw, header: http.Header{}}}
+	d.parsed = bufio.NewReaderSize(&d.head, directHead)
+	return d, true
+}
+
+// next reads a request that the caller takes; errNotOurs leaves it unread.
+func (d *direct) next(ours func(*http.Request) bool) (*http.Request, error) {
+	if d.in.Buffered() < requestLeast {
+		if err := d.wait(d.line.of.patience.idle); err != nil {
+			return nil, err
+		}
+		if _, err := d.in.Peek(requestLeast); err != nil {
+			return nil, err
+		}
+	}
+	head, err := d.await()
+	if err != nil {
+		return nil, err
+	}
+	r, ok := d.parse(head)
+	if !ok || !ours(r) {
+		return nil, errNotOurs
+	}
+	_, err = d.in.Discard(len(head))
+	return r, err
+}
+
+// wait sets how long the client may be silent.
+func (d *direct) wait(t time.Duration) error { return d.line.of.directs.wait(d.line, t) }
+
+// await reads until there is a whole head.
+func (d *direct) await() ([]byte, error) {
+	waiting := false
+	for {
+		have, _ := d.in.Peek(d.in.Buffered())
+		if n := headEnd(have); n > 0 {
+			return have[:n], nil
+		}
+		if len(have) == directHead {
+			return nil, errNotOurs
+		}
+		if !waiting {
+			if err := d.wait(d.line.of.patience.head); err != nil {
+				return nil, err
+			}
+			waiting = true
+		}
+		_, err := d.in.Peek(len(have) + 1)
+		if errors.Is(err, io.EOF) {
+			return nil, errNotOurs // half a request gets its answer, too
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// headEnd is the length of the head that b begins with, and 0 if it is not all
+// there. Like the standard library it takes lines without CR for whole.
+func headEnd(b []byte) int {
+	for i := 0; ; {
+		at := bytes.IndexByte(b[i:], '\n')
+		if at < 0 {
+			return 0
+		}
+		i += at + 1
+		if bytes.HasPrefix(b[i:], []byte("\n")) {
+			return i + 1
+		}
+		if bytes.HasPrefix(b[i:], []byte("\r\n")) {
+			return i + 2
+		}
+	}
+}
+
+// parse reads a head, if it is plainly right.
+func (d *direct) parse(head []byte) (*http.Request, bool) {
+	if !plainHead(head) {
+		return nil, false
+	}
+	d.head.Reset(head)
+	d.parsed.Reset(&d.head)
+	r, err := http.ReadRequest(d.parsed)
+	if err != nil || d.parsed.Buffered() > 0 || !plainRequest(r) {
+		return nil, false
+	}
+	r.RemoteAddr = d.from.RemoteAddr
+	return r.WithContext(d.from.Context()), true
+}
+
+// plainHead tells whether a head is text, of fields with plain names, one of
+// them Host (RFC 9112, 3.2 and 5).
+func plainHead(head []byte) bool {
+	for _, c := range head {
+		if c > '~' || c < ' ' && c != '\r' && c != '\n' && c != '\t' {
+			return false
+		}
+	}
+	_, fields, _ := bytes.Cut(head, []byte("\n"))
+	hosts := 0
+	for line := range bytes.Lines(fields) {
+		line = bytes.TrimRight(line, "\r\n")
+		name, value, ok := bytes.Cut(line, []byte(":"))
+		if len(line) > 0 && (!ok || !onlyOf(name, "-_")) {
+			return false
+		}
+		if bytes.EqualFold(name, []byte("Host")) {
+			hosts++
+			if !onlyOf(bytes.Trim(value, " \t"), "-_.:[]") {
+				return false
+			}
+		}
+	}
+	return hosts == 1
+}
+
+// onlyOf tells whether b has letters, digits and signs only, and has any.
+func onlyOf(b []byte, signs string) bool {
+	for _, c := range b {
+		letter := c|0x20 >= 'a' && c|0x20 <= 'z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte(signs, c) < 0 {
+			return false
+		}
+	}
+	return len(b) > 0
+}
+
+// plainRequest tells whether a request wants nothing but an answer.
+func plainRequest(r *http.Request) bool {
+	return (r.Method == http.MethodGet || r.Method == http.MethodHead) &&
+		r.ProtoMajor == 1 && r.ProtoMinor == 1 && r.Host != "" &&
+		r.ContentLength == 0 && len(r.TransferEncoding) == 0 &&
+		r.Header.Get("Expect") == "" && r.Header.Get("Upgrade") == ""
+}
+
+// fileRecorder is a recorder whose connection sends parts of files.
+type fileRecorder struct {
+	recorder
+	answer *answer
+}
+
+// SendFile sends a part of a file, wherever the file's position is.
+func (w *fileRecorder) SendFile(f *os.File, offset, length int64) (int64, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.refused {
+		return length, nil
+	}
+	n, err := w.answer.SendFile(f, offset, length)
+	w.sending(n, err)
+	return n, err
+}
+
+// directly answers r, and what follows on its connection as long as it is for
+// mounts that are Direct. It returns false if it left all to the standard server.
+func (s *Server) directly(w http.ResponseWriter, r *http.Request) bool {
+	l, ok := r.Context().Value(lineKey{}).(*line)
+	if !ok || !plainRequest(r) || !s.isDirect(r) || !l.of.directs.enter(l) {
+		return false
+	}
+	defer l.of.directs.leave(l)
+	d, ok := takeOver(l, w, r)
+	if !ok {
+		return false
+	}
+	given := false
+	defer func() { // also when a handler panics
+		if !given {
+			_ = l.Close() // the client left, or was told
+		}
+	}()
+	given = errors.Is(s.exchange(d, r), errNotOurs) && d.giveBack()
+	return true
+}
+
+// isDirect tells whether r is for a mount that is Direct.
+func (s *Server) isDirect(r *http.Request) bool {
+	name, err := clean(r.URL)
+	if err != nil {
+		return false
+	}
+	m, ok := mountOf(s.mounts, name)
+	return ok && m.Direct
+}
+
+// errEnded is the end of a connection after an answer.
+var errEnded = errors.New("the connection ends with this answer")
+
+// exchange answers requests until there is a reason to end.
+func (s *Server) exchange(d *direct, r *http.Request) error {
+	for {
+		d.answer.begin(r, d.line.of.directs.ended.Load())
+		out := &fileRecorder{recorder{ResponseWriter: &d.answer}, &d.answer}
+		s.answer(out, &out.recorder, r)
+		if !d.answer.finish() {
+			return errEnded
+		}
+		next, err := d.next(s.isDirect)
+		if err != nil {
+			return err
+		}
+		r = next
+	}
+}
+
+// giveBack hands the connection to the standard server, with all that is not
+// answered; false if that takes no more.
+func (d *direct) giveBack() bool {
+	unread, _ := d.in.Peek(d.in.Buffered())
+	d.line.rest = append(slices.Clone(unread), d.line.rest...)
+	return d.line.SetDeadline(time.Time{}) == nil && d.line.of.returns.give(d.line)
+}
