@@ -2,14 +2,17 @@ package app
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/netip"
+	"os"
 	"path"
 	"strings"
 	"time"
 
 	"github.com/rs/zerolog"
 
+	"github.com/muster-boot/muster/images"
 	"github.com/muster-boot/muster/images/media"
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/engine"
@@ -48,6 +51,7 @@ type mediums struct {
 	store    *store.Store
 	boots    *boots
 	overlays *overlays
+	bases    media.Bases
 	reads    *reads
 	counts   *counts
 	log      zerolog.Logger
@@ -101,11 +105,11 @@ func (m *mediums) serve(w http.ResponseWriter, r *http.Request, h provisioner.Ho
 	if err != nil {
 		return err
 	}
-	base, err := m.boots.catalog.Base(rendering.Image)
+	base, release, err := m.base(rendering.Image)
 	if err != nil {
 		return err
 	}
-	defer base.Close()
+	defer release()
 	medium := media.Medium{
 		Name: path.Base(r.URL.Path), Base: base, Overlay: own.overlay, ETag: own.etag, Modified: rendering.Made,
 	}
@@ -119,6 +123,19 @@ func (m *mediums) serve(w http.ResponseWriter, r *http.Request, h provisioner.Ho
 	}
 	media.Serve(w, r, medium)
 	return nil
+}
+
+// base is the image by its digest, shared with whoever reads it now. That it was
+// found damaged meanwhile is asked for every request.
+func (m *mediums) base(digest string) (*os.File, func(), error) {
+	image, err := m.boots.catalog.Get(digest)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(image.Damage) > 0 {
+		return nil, nil, fmt.Errorf("image %s: %w", digest, images.ErrDamaged)
+	}
+	return m.bases.Open(digest, func() (*os.File, error) { return m.boots.catalog.Base(digest) })
 }
 
 // note records that the ISO is being read, and once by whom. A failure costs

@@ -82,7 +82,7 @@ func (in planeParts) mounts(d *decider, nets []network) []httpboot.Mount {
 			decider: d, engine: in.engine, mirror: in.mirror, boots: in.boots, networks: byInterface(nets), log: in.log}},
 		{Prefix: filePrefix, Ask: true, Handler: &files{
 			boots: in.boots, decider: d, mirror: in.mirror, engine: in.engine, counts: in.counts, log: in.log}},
-		{Prefix: mediumPrefix, Handler: &mediums{
+		{Prefix: mediumPrefix, Direct: true, Handler: &mediums{
 			engine: in.engine, mirror: in.mirror, store: in.store, boots: in.boots, overlays: &overlays{make: in.boots.overlay},
 			reads: in.reads, counts: in.counts, log: in.log}},
 		{Prefix: api.ScoutRoot, Handler: boot},
