@@ -36,22 +36,24 @@ const (
 )
 
 // serveMedia serves one image by muster's boot server, as it is and as a host's
-// own, until ctx ends. It prints its address. Every request opens the image, as
-// it does in muster.
+// own, until ctx ends. It prints its address. Requests share the open image and
+// connections are answered directly, as in muster.
 func serveMedia(ctx context.Context, image string, out io.Writer) error {
 	o, err := hostOverlay(image)
 	if err != nil {
 		return err
 	}
 	var sent atomic.Int64
+	var bases media.Bases
+	defer bases.Close()
 	serve := func(o *overlay.Overlay) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			f, err := os.Open(image)
+			f, release, err := bases.Open("bench", func() (*os.File, error) { return os.Open(image) })
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 				return
 			}
-			defer f.Close()
+			defer release()
 			media.Serve(w, r, media.Medium{
 				Name: path.Base(r.URL.Path), Base: f, Overlay: o, ETag: `"bench"`,
 				Progress: func(_, n int64) { sent.Add(n) },
@@ -59,8 +61,8 @@ func serveMedia(ctx context.Context, image string, out io.Writer) error {
 		})
 	}
 	mounts := []httpboot.Mount{
-		{Prefix: path.Dir(plainPath), Handler: serve(nil)},
-		{Prefix: path.Dir(hostPath), Handler: serve(o)},
+		{Prefix: path.Dir(plainPath), Direct: true, Handler: serve(nil)},
+		{Prefix: path.Dir(hostPath), Direct: true, Handler: serve(o)},
 	}
 	at := []httpboot.Endpoint{{Network: "lo", Address: netip.MustParseAddrPort("127.0.0.1:0")}}
 	noScript := func(string) (string, error) { return "", errors.New("nothing is booted here") }
