@@ -1,6 +1,9 @@
 package recipe
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // yamlType is the media type of user-data.
 const yamlType = "text/cloud-config"
@@ -25,6 +28,7 @@ func (w writer) cloudConfig() (Rendered, error) {
 			return Rendered{}, fmt.Errorf("config: %w", err)
 		}
 	}
+	askFirst(doc, ours)
 	content, err := encode(header, doc)
 	if err != nil {
 		return Rendered{}, err
@@ -32,6 +36,22 @@ func (w writer) cloudConfig() (Rendered, error) {
 	out := Rendered{Documents: []Document{{MainDocument, yamlType, content}}}
 	out.Medium, err = w.medium(content)
 	return out, err
+}
+
+// asking is the first stage of the installer.
+const asking = "kairos-install.pre.before"
+
+// askFirst puts muster's question before what an order does in the same stage:
+// that may be to wipe a disk.
+func askFirst(doc, ours map[string]any) {
+	stages, _ := doc["stages"].(map[string]any)
+	mine, _ := ours["stages"].(map[string]any)
+	question, ok := mine[asking].([]any)
+	if !ok {
+		return
+	}
+	all := stages[asking].([]any) // merge has put the question last
+	stages[asking] = slices.Concat(question, all[:len(all)-len(question)])
 }
 
 // medium is what makes an ISO the host's own: its configuration as a file, and

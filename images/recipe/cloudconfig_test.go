@@ -54,6 +54,43 @@ func userData(v Values, s Source) ([]byte, error) {
 	return out.Documents[0].Content, nil
 }
 
+func TestMusterIsAskedBeforeWhatAnOrderDoesInTheSameStage(t *testing.T) {
+	wipe := map[string]any{"name": "wipe", "commands": []any{"wipefs -a /dev/sda"}}
+	data, err := userData(values(), Source{Config: map[string]any{"stages": map[string]any{asking: []any{wipe}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Stages map[string][]struct{ Name string }
+	}
+	if err := yaml.Unmarshal(data, &got); err != nil {
+		t.Fatal(err)
+	}
+	if s := got.Stages[asking]; len(s) != 2 || s[0].Name != "ask muster whether the disk may be written" || s[1].Name != "wipe" {
+		t.Errorf("the stage is %+v", s)
+	}
+}
+
+// TestADisksNameIsNoComment has shlex, which reads kickstarts, split the lines
+// that name the disk.
+func TestADisksNameIsNoComment(t *testing.T) {
+	v := values()
+	v.Disk = Target{ByID: "ata-odd#1"}
+	document := rendered(t, "anaconda", MainDocument, v, orders[Kickstart])
+	said := peer(t, document, "python3", "-c", "import shlex, sys\nfor line in open(sys.argv[1]):\n if line.startswith(('ignoredisk', 'clearpart', 'bootloader')): print(shlex.split(line, comments=True)[-1])")
+	const want = "--only-use=/dev/disk/by-id/ata-odd#1\n--drives=/dev/disk/by-id/ata-odd#1\n--boot-drive=/dev/disk/by-id/ata-odd#1\n"
+	if !strings.HasSuffix(said, want) {
+		t.Errorf("got %q, want %q at its end", said, want)
+	}
+	if _, err := named(t, "anaconda").Render(values(), Source{Template: "user --name={{.Secrets.odd}}"}); err == nil {
+		t.Error("a value that is not there was taken")
+	}
+	v.Secrets["odd"] = "a#b"
+	if _, err := named(t, "anaconda").Render(v, Source{Template: "user --name={{.Secrets.odd}}"}); err == nil || !strings.Contains(err.Error(), "put shell before it") {
+		t.Errorf("a comment in a value gives %v", err)
+	}
+}
+
 func TestUserDataSaysEverythingTheInstallerNeeds(t *testing.T) {
 	got, err := userData(values(), Source{})
 	if err != nil {
@@ -84,7 +121,7 @@ func TestUserDataSaysEverythingTheInstallerNeeds(t *testing.T) {
     "kairos-install.pre.before": [
       {
         "commands": [
-          "curl -fsS -m 10 --retry 60 --retry-delay 5 --retry-connrefused --retry-max-time 300 -X POST http://10.1.0.5:8067/a/tok/writing || { echo 'muster does not let this installation write to the disk; powering off'; poweroff -f; sleep 600; }"
+          "curl -fsS -m 10 --retry 60 --retry-delay 5 --retry-connrefused --retry-max-time 300 -X POST http://10.1.0.5:8067/a/tok/writing || { echo 'muster does not let this installation write to the disk; powering off'; while :; do poweroff -f; sleep 60; done; }"
         ],
         "name": "ask muster whether the disk may be written"
       }

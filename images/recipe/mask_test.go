@@ -45,6 +45,8 @@ func TestMaskCoversWhatStandsUnderTheNameOfASecret(t *testing.T) {
 		{"lists", `{"tokens": ["a", "b\"c"], "keyboard": "us", "public_key": "p"}`, `{"tokens": ["********", "********"], "keyboard": "us", "public_key": "p"}`},
 		{"keys of Palette and Talos", `{"edgeHostToken": "x", "ca": {"crt": "C", "key": "K"}, "secretboxEncryptionSecret": "s", "note": ""}`,
 			`{"edgeHostToken": "********", "ca": {"crt": "C", "key": "********"}, "secretboxEncryptionSecret": "********", "note": ""}`},
+		{"digits, and maps under such a name", `{"password": 1234, "pin": 5, "secret": {"name": "n", "public_key": "p", "more": ["m"]}}`,
+			`{"password": ********, "pin": 5, "secret": {"name": "********", "public_key": "p", "more": ["********"]}}`},
 		{"behind a header, and a second document", "#cloud-config\n{\"password\": \"x\"}\n---\n{\"secret\": \"y\"}\n", "#cloud-config\n{\"password\": \"********\"}\n---\n{\"secret\": \"********\"}\n"},
 		{"a preseed", "d-i passwd/root-password password  geheim und so\nd-i passwd/make-user boolean false\nd-i time/zone string UTC\n",
 			"d-i passwd/root-password password  ********\nd-i passwd/make-user boolean false\nd-i time/zone string UTC\n"},

@@ -27,8 +27,8 @@ const (
 var preseedClaims = [...]string{"partman-auto/disk", "grub-installer/bootdev", "netcfg/hostname", "netcfg/get_hostname",
 	"debian-installer/exit/halt", "debian-installer/exit/poweroff", "finish-install/reboot_in_progress"}
 
-// try posts with the wget of the installer, be it GNU's or busybox's: for five
-// minutes, or until it is refused. Neither tells a no by its exit status from a
+// try posts with the wget of the installer, be it GNU's or busybox's: sixty
+// times with five seconds between, or until it is refused. Neither tells a no by its exit status from a
 // server that restarts, but both print the line of the status. What curl asks
 // again after, 408 and 5xx, is asked again here too. Its URL comes behind it.
 const try = `try() { n=0; until a=$(wget -q -S -t 1 -T 10 -O /dev/null --post-data= "$1" 2>&1); do case "$a" in *HTTP/1.?" "40[0-79]*|*HTTP/1.?" "41*) return 1;; esac; n=$((n+1)); [ $n -lt 60 ] || return 1; sleep 5; done; }; try`

@@ -170,12 +170,12 @@ const (
 	systemCall    = "curl -fsS -m 10 --retry 6 --retry-delay 5 --retry-connrefused --retry-max-time 30 -X POST"
 )
 
-// refusal is what an installer does that may not write. Nothing after poweroff
-// must run, so the shell waits for the end.
-const refusal = "{ echo 'muster does not let this installation write to the disk; powering off'; poweroff -f; sleep 600; }"
+// refusal is what an installer does that may not write. Nothing after it must
+// ever run, even if poweroff does not work.
+const refusal = "{ echo 'muster does not let this installation write to the disk; powering off'; while :; do poweroff -f; sleep 60; done; }"
 
 // noDisk is what an installer does that does not find its disk.
-const noDisk = "{ echo 'the disk that muster chose is not there; powering off'; poweroff -f; sleep 600; }"
+const noDisk = "{ echo 'the disk that muster chose is not there; powering off'; while :; do poweroff -f; sleep 60; done; }"
 
 // layer fills in one of muster's own templates.
 func (w writer) layer(name string, in language) (string, error) {

@@ -248,6 +248,9 @@ func (r *run) print(value any) (text, error) {
 	if r.language == verbatim {
 		return text(s), small(s)
 	}
+	if r.language == inShell && strings.ContainsRune(s, '#') { // a kickstart's comment begins anywhere
+		return "", errors.New("the value holds '#'; put shell before it")
+	}
 	return text(s), unmistakable(s)
 }
 

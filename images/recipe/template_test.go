@@ -277,6 +277,17 @@ func TestTheQuestionOfDebianKnowsBothWgets(t *testing.T) {
 	}
 }
 
+// TestNothingRunsBehindANo has poweroff fail a few times.
+func TestNothingRunsBehindANo(t *testing.T) {
+	for _, end := range []string{refusal, noDisk} {
+		script := "poweroff() { echo off; n=$((n+1)); [ $n -lt 3 ] || exit 7; }; sleep() { :; }; false || " + end + "; echo written"
+		said, err := exec.CommandContext(t.Context(), "sh", "-c", script).Output()
+		if err == nil || strings.Count(string(said), "\noff") != 3 || strings.Contains(string(said), "written") {
+			t.Errorf("it said %q, %v", said, err)
+		}
+	}
+}
+
 // TestTheInstalledSystemCallsWithWhatItHas runs the script with curl, with wget
 // alone, and with neither.
 func TestTheInstalledSystemCallsWithWhatItHas(t *testing.T) {

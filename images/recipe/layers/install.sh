@@ -3,7 +3,7 @@
 {{- if .URL.Early}}
 {{.Tell}} {{.URL.Early}}
 {{- end}}
-[ -b {{.Disk.Path}} ] || {{.NoDisk}}
+[ -b {{shell .Disk.Path}} ] || {{.NoDisk}}
 {{- if .Ask}}
 {{.Ask}}
 {{- end}}
