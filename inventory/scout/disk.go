@@ -72,14 +72,14 @@ func (s *Scout) writeDisk(ctx context.Context, ins inventory.Instruction) error 
 	if ins.Write == nil {
 		return errors.New("muster says write, but not what")
 	}
-	disk, err := s.Hands.Disk(ctx, *ins.Write)
-	if err != nil {
+	if _, err := s.Hands.Disk(ctx, *ins.Write); err != nil {
 		return s.writeFailed(ctx, ins, err)
 	}
 	if err := s.tellStage(ctx, ins, stageWriting, "the scout writes the image to "+ins.Write.Disk); err != nil {
 		return fmt.Errorf("muster does not let the disk be written: %w", err)
 	}
-	if disk, err = s.Hands.Disk(ctx, *ins.Write); err != nil {
+	disk, err := s.Hands.Disk(ctx, *ins.Write)
+	if err != nil {
 		return s.writeFailed(ctx, ins, err)
 	}
 	s.Console.Say("Writing the image to %s (%s).", ins.Write.Disk, disk)
