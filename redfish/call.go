@@ -41,6 +41,7 @@ func (l *link) call(ctx context.Context, method, path string, header map[string]
 			if err := l.login(ctx); err != nil {
 				return reply{}, err
 			}
+			tries.strays = 1
 		case r.status == http.StatusNotAcceptable && !l.wire.bare:
 			l.wire.bare = true // HPE refuses identity for some resources
 		case r.busy() && tries.left > 0:

@@ -359,3 +359,21 @@ func TestAPasswordDoesNotPrintItself(t *testing.T) {
 		t.Error(all)
 	}
 }
+
+func TestAStray401AfterALoginIsNoReasonForAnother(t *testing.T) {
+	s := newStandin(t)
+	b := s.connect(Options{})
+	const lost, stray = 2, 1
+	refusals := 0
+	s.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodGet || refusals == lost+stray {
+			return false
+		}
+		refusals++
+		refuseWith(w, http.StatusUnauthorized, "Base.1.0.NoValidSession", "no session")
+		return true
+	}
+	if _, err := b.Power(t.Context()); err != nil || s.opened != 2 || refusals != lost+stray {
+		t.Errorf("opened %d sessions over %d refusals, %v", s.opened, refusals, err)
+	}
+}
