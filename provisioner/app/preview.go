@@ -222,6 +222,9 @@ func (v *viewer) Medium(ctx context.Context, h provisioner.Host) (v1.Medium, err
 		return v1.Medium{}, conflictOf("host %s has no ISO of its own: its image comes by %s; its order can say transport: media", h.ID, way)
 	}
 	_, r, err := v.engine.Rendering(ctx, h.Status.Attempt.ID)
+	if provisioner.KindOf(err) == provisioner.Gone {
+		return v1.Medium{}, conflictOf("host %s is %s and its ISO is served no more: a new one is made when its next install attempt begins", h.ID, h.Status.Phase)
+	}
 	if err != nil {
 		return v1.Medium{}, err
 	}

@@ -175,6 +175,17 @@ func TestTheURLOfAHostsISOIsToldWhileThereIsOne(t *testing.T) {
 			t.Errorf("got %v, want %q", err, says)
 		}
 	}
+	over := func(h *provisioner.Host) ([]provisioner.Entry, error) {
+		h.Status.Phase = provisioner.Registered
+		return nil, nil
+	}
+	h, err = r.store.Change(t.Context(), h.ID, over)
+	if err := errors.Join(err, r.mirror.Sync(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := v.Medium(t.Context(), h); provisioner.KindOf(err) != provisioner.Conflict || !strings.Contains(err.Error(), "is registered and its ISO is served no more") {
+		t.Errorf("when it is registered: %v", err)
+	}
 }
 
 func TestAHostWithABIOSIsNotSentToUEFI(t *testing.T) {
