@@ -323,10 +323,9 @@ func (e *Engine) commitMove(ctx context.Context, h provisioner.Host, m lifecycle
 
 // confirm is the duty of an installed host: look for the proof of registration.
 func (e *Engine) confirm(ctx context.Context, h provisioner.Host) (moved bool, again time.Time, err error) {
-	d, ok := e.drivers[h.Intent.Handoff]
-	if !ok {
-		return false, h.Status.Deadline, &provisioner.Fault{Kind: provisioner.Operator,
-			Err: fmt.Errorf("order %s names the hand-off %q, which this muster does not have", h.Intent.Order, h.Intent.Handoff)}
+	d, err := e.driver(h)
+	if err != nil {
+		return false, time.Time{}, err
 	}
 	res, err := d.Confirm(ctx, h)
 	switch {
@@ -342,6 +341,16 @@ func (e *Engine) confirm(ctx context.Context, h provisioner.Host) (moved bool, a
 		return false, h.Status.Deadline, e.ask(ctx, h.ID, d.Name(), provisioner.Ask{Attempt: h.Status.Attempt.ID, Text: res.Ask})
 	}
 	return false, soonest(e.Now().Add(res.Again), h.Status.Deadline), nil
+}
+
+// driver is that of h's hand-off.
+func (e *Engine) driver(h provisioner.Host) (handoff.Driver, error) {
+	d, ok := e.drivers[h.Intent.Handoff]
+	if !ok {
+		return nil, &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf(
+			"order %s names the hand-off %q, which this muster does not have; import the order with another", h.Intent.Order, h.Intent.Handoff)}
+	}
+	return d, nil
 }
 
 // ask notes, once, what a hand-off driver needs a person for.

@@ -58,10 +58,9 @@ func retryAt(h provisioner.Host, now time.Time) time.Time {
 func (e *Engine) render(ctx context.Context, h provisioner.Host) (provisioner.Rendering, error) {
 	ctx, cancel := context.WithTimeout(ctx, renderTime)
 	defer cancel()
-	d, ok := e.drivers[h.Intent.Handoff]
-	if !ok {
-		return provisioner.Rendering{}, &provisioner.Fault{Kind: provisioner.Operator,
-			Err: fmt.Errorf("order %s names the hand-off %q, which this muster does not have", h.Intent.Order, h.Intent.Handoff)}
+	d, err := e.driver(h)
+	if err != nil {
+		return provisioner.Rendering{}, err
 	}
 	carry, err := d.Prepare(ctx, h, e.Installer.Base(h))
 	if err != nil {

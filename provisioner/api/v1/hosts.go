@@ -15,7 +15,7 @@ type Host struct {
 	Since        time.Time  `json:"since"`
 	Why          string     `json:"why"`           // a sentence, never empty
 	NextEvidence string     `json:"next_evidence"` // what is awaited, as a sentence
-	Deadline     *time.Time `json:"deadline"`      // null: waits for a person
+	Deadline     *time.Time `json:"deadline"`      // later while bytes of an installation flow; null: waits for a person
 	Attempt      string     `json:"attempt"`       // the current one, or the last
 	Tries        int        `json:"tries"`
 	Started      bool       `json:"started"` // its order was started
