@@ -27,6 +27,10 @@ const (
 var preseedClaims = [...]string{"partman-auto/disk", "grub-installer/bootdev", "netcfg/hostname", "netcfg/get_hostname",
 	"debian-installer/exit/halt", "debian-installer/exit/poweroff", "finish-install/reboot_in_progress"}
 
+// preseedBrings are the questions by which a preseed brings further answers, or
+// programs, when muster's own have been read.
+var preseedBrings = [...]string{"preseed/include", "preseed/include_command", "preseed/run", "preseed/url", "preseed/file"}
+
 // try posts with the wget of the installer, be it GNU's or busybox's: sixty
 // times with five seconds between, or until it is refused. Neither tells a no by its exit status from a
 // server that restarts, but both print the line of the status. What curl asks
@@ -110,6 +114,8 @@ func splitPreseed(texts ...string) (kept string, commands map[string]string, err
 				return "", nil, fmt.Errorf("%s: filled in, line %d: %s", what, l.number, l.wrong)
 			case slices.Contains(preseedClaims[:], l.question):
 				return "", nil, fmt.Errorf("%s: filled in, line %d: muster decides %s for each host; leave it out", what, l.number, l.question)
+			case slices.Contains(preseedBrings[:], l.question):
+				return "", nil, fmt.Errorf("%s: filled in, line %d: %s is not taken, because nobody could check what it brings; write it out", what, l.number, l.question)
 			case l.question == earlyCommand || l.question == partmanCommand || l.question == lateCommand:
 				commands[l.question] = l.answer
 			default:

@@ -181,6 +181,7 @@ func TestCheckSourceTellsAtTheOrderWhatWouldFailAtTheHost(t *testing.T) {
 		{"another disk for Debian", "debian", Source{Template: "#x\nd-i partman-auto/disk string /dev/sda\n"}, "template: filled in, line 2: muster decides partman-auto/disk"},
 		{"half a line", "debian", Source{Template: "d-i\n"}, "has not the form: owner question type answer"},
 		{"a line that goes on", "debian", Source{Template: "d-i a/b string c \\\n"}, "it ends in a backslash"},
+		{"answers from elsewhere", "debian-netboot", Source{Template: "d-i preseed/include string http://x/y\n"}, "template: filled in, line 1: preseed/include is not taken"},
 		{"another disk for anaconda", "anaconda", Source{Template: "lang de\nclearpart --all\n"}, "template: filled in, line 2: muster decides clearpart"},
 		{"another name for anaconda", "anaconda", Source{Template: "network --bootproto=dhcp --hostname=x\n"}, "muster decides network"},
 		{"no end of a section", "anaconda", Source{Template: "%post\necho\n"}, "a section %post has no %end"},
