@@ -182,6 +182,7 @@ func TestTwoImportsOfAnOrderAreNotMixed(t *testing.T) {
 	r.boots.orders = r.store
 	iso, disk := r.kairos(t), r.rawDisk(t)
 	h := installing("h-1", firstMAC, "a-1", iso)
+	h.Intent.Row.Line = 2
 	for name, c := range map[string]struct {
 		order provisioner.Order
 		says  string
@@ -198,8 +199,9 @@ func TestTwoImportsOfAnOrderAreNotMixed(t *testing.T) {
 		}
 	}
 	r.order(t, provisioner.Order{Name: "o1", Image: disk.Digest})
-	p, err := r.viewer().Preview(t.Context(), expected("h-1", firstMAC, iso))
-	if err != nil || !strings.Contains(strings.Join(p.Notes, " "), "Its attempt will wait: order o1 names another image") {
+	p, err := r.viewer().Preview(t.Context(), expected("h-1", firstMAC, iso)) // in no row, as one that was approved
+	notes := strings.Join(p.Notes, " ")
+	if err != nil || !strings.Contains(notes, "Its attempt will wait: order o1 names another image") || !strings.Contains(notes, "muster host rm --force h-1") {
 		t.Errorf("%v: the preview notes %q", err, p.Notes)
 	}
 }

@@ -50,8 +50,11 @@ func agrees(order provisioner.Order, h provisioner.Host) error {
 	if h.Intent.Image == order.Image || slices.Contains(order.RowImages, h.Intent.Image) {
 		return nil
 	}
-	return operator("order %s names another image by now than host %s was given: "+
-		"run muster host hold %s, import the order again, then run muster host release %s", order.Name, h.ID, h.ID, h.ID)
+	do := "run muster host hold %[1]s, import the order again, then run muster host release %[1]s"
+	if h.Intent.Row.Line == 0 { // approved, so no import changes it
+		do = "run muster host rm --force %[1]s, boot it and approve it again"
+	}
+	return operator("order %s names another image by now than host %s was given: %s", order.Name, h.ID, fmt.Sprintf(do, h.ID))
 }
 
 // try says what is wrong with what h would be given.
