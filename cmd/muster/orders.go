@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sort"
@@ -91,18 +92,23 @@ func (i imported) table(t *table) {
 func (s *session) orderLint() *cobra.Command {
 	var profiles []string
 	cmd := &cobra.Command{
-		Use: "lint ORDER.yaml HOSTS.csv", Short: "Check an order and its manifest; needs no server", Args: exactly(2),
-		Long: "Check an order and its manifest; needs no server.\n" +
-			"Whether its image and its hand-off are there only the server knows: order import\n" +
-			"checks that too.",
+		Use: "lint ORDER.yaml HOSTS.csv", Short: "Check an order and its manifest and change nothing", Args: exactly(2),
+		Long: "Check an order and its manifest and change nothing. Whether image, hand-off and the\n" +
+			"values that templates name are there only the server knows: it is asked where it\n" +
+			"answers, and not missed where it does not.",
 		Example: "  muster order lint plant7.yaml plant7.csv",
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			in, err := readImport(args[0], args[1], profiles)
 			if err != nil {
 				return err
 			}
 			draft, wrong := api.ReadDraft(in)
 			l := lint{Errors: append([]v1.Remark{}, wrong...), Warnings: append([]v1.Remark{}, draft.Warnings...), Hosts: len(draft.Rows)}
+			if len(wrong) == 0 {
+				if l, err = s.askServer(cmd.Context(), in, l); err != nil {
+					return err
+				}
+			}
 			if err := s.show(l); err != nil {
 				return err
 			}
@@ -116,9 +122,32 @@ func (s *session) orderLint() *cobra.Command {
 	return s.reading(cmd)
 }
 
+// askServer adds to a lint of files what the server says, if there is one.
+func (s *session) askServer(ctx context.Context, in v1.Import, l lint) (lint, error) {
+	c, err := s.client()
+	if err != nil {
+		return l, err
+	}
+	report, err := c.Lint(ctx, in)
+	var away *client.Unreachable
+	var problem *v1.Problem
+	switch {
+	case err == nil:
+		l.Server, l.Warnings = true, report.Warnings
+	case errors.As(err, &away):
+		return l, nil
+	case errors.As(err, &problem) && len(problem.Errors) > 0:
+		l.Server, l.Errors = true, problem.Errors
+	default:
+		return l, err
+	}
+	return l, nil
+}
+
 // lint is what a lint found.
 type lint struct {
 	Hosts    int         `json:"hosts"`
+	Server   bool        `json:"server"` // was asked too
 	Errors   []v1.Remark `json:"errors"`
 	Warnings []v1.Remark `json:"warnings"`
 }
@@ -132,6 +161,9 @@ func (l lint) table(t *table) {
 	}
 	if len(l.Errors) == 0 {
 		t.line(fmt.Sprintf("Nothing to correct; hosts listed %d.", l.Hosts))
+	}
+	if len(l.Errors) == 0 && !l.Server {
+		t.line("No server was asked: whether the image, the hand-off and what templates name are there, order import checks.")
 	}
 }
 
