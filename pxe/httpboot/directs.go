@@ -10,31 +10,36 @@ import (
 
 // directs are the direct connections of an endpoint.
 type directs struct {
-	ended atomic.Bool
-	mu    sync.Mutex
-	lines map[*line]struct{}
-	gone  sync.WaitGroup // one for each line; none is added once ended
+	ended  atomic.Bool
+	mu     sync.Mutex
+	visits map[*visit]struct{}
+	gone   sync.WaitGroup // one for each visit; none is added once ended
 }
 
-// enter counts a line in, unless they are to end.
-func (d *directs) enter(l *line) bool {
+// visit is the time that a line is direct. It can be so again before the visit
+// before is over to the last line of code.
+type visit struct{ line *line }
+
+// enter begins a visit; false if lines are to end.
+func (d *directs) enter(l *line) (*visit, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ended.Load() {
-		return false
+		return nil, false
 	}
-	if d.lines == nil {
-		d.lines = map[*line]struct{}{}
+	if d.visits == nil {
+		d.visits = map[*visit]struct{}{}
 	}
-	d.lines[l] = struct{}{}
+	v := &visit{l}
+	d.visits[v] = struct{}{}
 	d.gone.Add(1)
-	return true
+	return v, true
 }
 
-func (d *directs) leave(l *line) {
+func (d *directs) leave(v *visit) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.lines, l)
+	delete(d.visits, v)
 	d.gone.Done()
 }
 
@@ -55,8 +60,8 @@ func (d *directs) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ended.Store(true)
-	for l := range d.lines {
-		_ = l.SetReadDeadline(time.Unix(1, 0)) // fails on a closed one only
+	for v := range d.visits {
+		_ = v.line.SetReadDeadline(time.Unix(1, 0)) // fails on a closed one only
 	}
 }
 
@@ -71,7 +76,7 @@ func (d *directs) await(ctx context.Context) {
 func (d *directs) cut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for l := range d.lines {
-		_ = l.Close() // its answer says that it failed
+	for v := range d.visits {
+		_ = v.line.Close() // its answer says that it failed
 	}
 }
