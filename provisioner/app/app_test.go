@@ -74,7 +74,7 @@ func TestAStartedServerSaysWhatItServesAndStopsWhenAsked(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"nothing is served there yet but scout and call-home routes", "only its owner can open it"} {
+	for _, want := range []string{"of boot files only hosts' own ISOs, with scout and call-home routes", "only its owner can open it"} {
 		if !slices.ContainsFunc(said, func(line string) bool { return strings.Contains(line, want) }) {
 			t.Errorf("%q was not said:\n%s", want, strings.Join(said, "\n"))
 		}

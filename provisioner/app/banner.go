@@ -25,7 +25,7 @@ func sayWhatIsServed(out io.Writer, cfg config.Config, nets []network, reasons [
 // lease of ours, so without DHCP there is nobody who gets any.
 func networkWords(n network) string {
 	if n.DHCP == config.DHCPOff {
-		return fmt.Sprintf("no DHCP, no TFTP; nothing is served there yet but scout and call-home routes at %s", n.base)
+		return fmt.Sprintf("no DHCP, no TFTP; of boot files only hosts' own ISOs, with scout and call-home routes at %s", n.base)
 	}
 	return fmt.Sprintf("DHCP with %s-%s, TFTP, boot files at %s; %s", n.Pool.From, n.Pool.To, n.base, unknownWords(n))
 }
@@ -38,14 +38,22 @@ func unknownWords(n network) string {
 }
 
 // withoutToken is a boot plane path fit for a log: the words that hold a token
-// are left out.
+// are left out, also of a path that some BMC has spoilt.
 func withoutToken(path string) string {
 	if attempt, _, ok := mediumKey(path); ok && strings.HasPrefix(path, mediumPrefix) {
 		return mediumPrefix + string(attempt) + "-..." + mediumSuffix
 	}
 	parts := strings.Split(path, "/")
-	if len(parts) > 3 && (parts[1] == api.ScoutRoot[1:] || parts[1] == api.AttemptRoot[1:]) {
-		parts[3] = "..."
+	if len(parts) < 2 {
+		return path
+	}
+	switch "/" + strings.ToLower(parts[1]) {
+	case strings.TrimSuffix(mediumPrefix, "/"):
+		return mediumPrefix + "..."
+	case api.ScoutRoot, api.AttemptRoot:
+		if len(parts) > 3 {
+			parts[3] = "..."
+		}
 	}
 	return strings.Join(parts, "/")
 }

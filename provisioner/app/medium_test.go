@@ -156,7 +156,12 @@ func TestAnAttemptWithoutAnISOGivesNone(t *testing.T) {
 func TestAPathInALogHasNoToken(t *testing.T) {
 	for path, want := range map[string]string{
 		"/m/a-1-tokenofh1.iso":        "/m/a-1-....iso",
+		"/m/a-1-tokenofh1.iso/x":      "/m/...",
+		"/m/a-1-tokenofh1":            "/m/...",
+		"/M/A-1-TOKENOFH1.ISO":        "/m/...",
+		"/":                           "/",
 		"/a/a-1/tokenofh1/config":     "/a/a-1/.../config",
+		"/A/a-1/tokenofh1":            "/A/a-1/...",
 		"/scout/h-1/key/instruction":  "/scout/h-1/.../instruction",
 		"/image/a-1/digest/x-y.iso":   "/image/a-1/digest/x-y.iso",
 		"/script/52-54-00-00-00.ipxe": "/script/52-54-00-00-00.ipxe",
