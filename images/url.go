@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/muster-boot/muster/images/fetch"
 )
@@ -21,13 +22,16 @@ const maxFetched = 128 << 30
 // AddURL fetches an ISO or disk image and adds it as [Catalog.Add] does. Over
 // broken connections it goes on where it stopped, and so does a later call,
 // also of a later process. Of an image that is there already, by the digest
-// that o.Proof asks for, nothing is fetched.
+// that o.Proof asks for, and with the traits of o if it has any, nothing is
+// fetched.
 func (c *Catalog) AddURL(ctx context.Context, url string, o AddOptions) (Image, error) {
 	proof, err := o.Proof.parse()
 	if err := errors.Join(err, checkTag(o.Name)); err != nil {
 		return Image{}, fmt.Errorf("add image: %w", err)
 	}
-	if i, there := c.have(proof); there && o.Name != "" {
+	i, there := c.have(proof)
+	there = there && (o.Traits == nil || slices.Equal(i.Traits, o.Traits)) // else it is added again, with those
+	if there && o.Name != "" {
 		return c.Tag(i.Digest, o.Name)
 	} else if there {
 		return i, nil

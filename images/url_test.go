@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -107,6 +108,13 @@ func TestWhatIsThereIsNotFetched(t *testing.T) {
 	again, err := c.AddURL(t.Context(), m.URL+"/x.iso", AddOptions{Name: "again", Proof: Proof{SHA256: i.Digest}})
 	if err != nil || again.Digest != i.Digest || again.Name != "again" || len(m.asked) != 1 {
 		t.Errorf("got %.12s %q, %v after %d requests", again.Digest, again.Name, err, len(m.asked))
+	}
+	proven := AddOptions{Proof: Proof{SHA256: i.Digest}, Traits: []string{"fips"}}
+	for range 2 {
+		again, err = c.AddURL(t.Context(), m.URL+"/x.iso", proven)
+		if err != nil || !slices.Equal(again.Traits, proven.Traits) || len(m.asked) != 2 {
+			t.Errorf("with a trait: %v, %v after %d requests", again.Traits, err, len(m.asked))
+		}
 	}
 }
 
