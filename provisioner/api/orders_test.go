@@ -310,6 +310,24 @@ func TestAnImportTriesWhatEachHostWouldGet(t *testing.T) {
 	}
 }
 
+func TestNothingIsShownWhereNothingIsInstalled(t *testing.T) {
+	s := newSite(t)
+	if _, err := s.Import(t.Context(), v1.Import{Order: "name: plant7\nprofile: edge-minimum\n", Manifest: "serial,mac\nS1,52:54:00:00:00:01\n"}); err != nil {
+		t.Fatal(err)
+	}
+	_, preview := s.Preview(t.Context(), "S1")
+	_, medium := s.Medium(t.Context(), "S1")
+	_, nobody := s.Preview(t.Context(), "S2")
+	for what, c := range map[string]struct {
+		err  error
+		kind provisioner.Kind
+	}{"preview": {preview, provisioner.Conflict}, "medium": {medium, provisioner.Conflict}, "of nobody": {nobody, provisioner.NotFound}} {
+		if problem, is := errors.AsType[*v1.Problem](c.err); !is || problem.Kind != string(c.kind) {
+			t.Errorf("%s: %v, want %s", what, c.err, c.kind)
+		}
+	}
+}
+
 func TestATemplateWantsAnImage(t *testing.T) {
 	s := newSite(t)
 	const none = "name: plant7\nprofile: edge-minimum\ntemplate: x\n"
