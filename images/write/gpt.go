@@ -144,12 +144,12 @@ func layOutGPT(head []byte, g geometry, seed bool) (change, bool, error) {
 	}
 	t, err := parseGPT(head[g.sector:], g.sector, within(head))
 	if err != nil {
-		return change{}, true, fmt.Errorf("the image's partition table cannot be used: %w", err)
+		return change{}, true, fmt.Errorf("the image's partition table cannot be used: %w; make the image again, and check it with sgdisk --verify", err)
 	}
 	c := change{check: sound}
 	other, end := t.u64(gptOther), g.size/g.sector-1
 	if t.u64(gptMine) != 1 || other > 1<<50 || t.u64(gptFirst) < 2 || t.u64(gptLast) < t.u64(gptFirst) || other <= t.u64(gptLast) {
-		return change{}, true, fmt.Errorf("the image's partition table says that it lies at sector %d, its copy at %d, and partitions at %d to %d", t.u64(gptMine), other, t.u64(gptFirst), t.u64(gptLast))
+		return change{}, true, fmt.Errorf("the image's partition table says that it lies at sector %d, its copy at %d, and partitions at %d to %d; make the image again, and check it with sgdisk --verify", t.u64(gptMine), other, t.u64(gptFirst), t.u64(gptLast))
 	}
 	if err := fits((other+1)*g.sector, g.size); err != nil {
 		return change{}, true, err

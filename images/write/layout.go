@@ -46,13 +46,13 @@ func layOut(head []byte, g geometry, seed bool) (change, error) {
 		return c, err
 	}
 	if other := 512 + 4096 - g.sector; isGPT(head, other) {
-		return change{}, fmt.Errorf("the image is made for disks with sectors of %d bytes and this one has sectors of %d bytes; no firmware would find its partitions", other, g.sector)
+		return change{}, fmt.Errorf("the image is made for disks with sectors of %d bytes and this one has sectors of %d bytes; no firmware would find its partitions; take an image that is made for such disks, or another disk", other, g.sector)
 	}
 	if isMBR(head) {
 		return layOutMBR(head, g, seed)
 	}
 	if seed {
-		return change{}, errors.New("the image has no partition table, so there is no place for a seed; use an image with a partition table, or an order without configuration")
+		return change{}, errors.New("the image has no partition table, so there is no place for a seed; use an image with a partition table")
 	}
 	return change{check: sound}, nil
 }

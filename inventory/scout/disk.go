@@ -45,11 +45,11 @@ func chooseDisk(disks []inventory.Disk, w inventory.Write) (inventory.Disk, erro
 	case w.Serial != "" && d.Serial != w.Serial:
 		return d, fmt.Errorf("the disk %s has the serial %q and %q was verified; verify the host again", name, d.Serial, w.Serial)
 	case d.BootMedium:
-		return d, fmt.Errorf("the running system came from the disk %s", name)
+		return d, fmt.Errorf("the running system came from the disk %s; take that medium out, or choose another disk in the profile", name)
 	case len(d.Holders) > 0:
-		return d, fmt.Errorf("the disk %s is in use: %s", name, strings.Join(d.Holders, ", "))
+		return d, fmt.Errorf("the disk %s is in use: %s; take apart what uses it, or choose another disk in the profile", name, strings.Join(d.Holders, ", "))
 	case d.ReadOnly:
-		return d, fmt.Errorf("the disk %s cannot be written to", name)
+		return d, fmt.Errorf("the disk %s cannot be written to; switch its write protection off, or choose another disk in the profile", name)
 	}
 	return d, nil
 }
