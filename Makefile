@@ -32,7 +32,7 @@ check: ## what needs no lab: format, vet, staticcheck, both architectures
 
 fuzz: ## each fuzz target for a while: make fuzz TIME=1m
 	@for p in $$(grep -rl '^func Fuzz' --include=*_test.go . | xargs -n1 dirname | sort -u); do \
-	  for f in $$(grep -rhoP '^func \KFuzz\w+' $$p/*_test.go); do go test -timeout 30m -fuzz "^$$f$$" -fuzztime $${TIME:-30s} $$p || exit 1; done; done
+	  for f in $$(grep -rhoP '^func \KFuzz\w+' $$p/*_test.go); do go test -timeout 30m -fuzz "^$$f$$" -fuzzminimizetime 1x -fuzztime $${TIME:-30s} $$p || exit 1; done; done
 
 clean:
 	rm -rf build
