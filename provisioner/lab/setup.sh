@@ -21,7 +21,7 @@ grub-common grub-pc-bin grub-efi-amd64-bin
 iproute2 procps util-linux curl mmdebstrap swtpm
 gcc libc6-dev binutils fdisk gdisk dosfstools e2fsprogs xz-utils
 isc-dhcp-client atftp genisoimage p7zip-full libarchive-tools isomd5sum minisign
-python3 python3-yaml cloud-init debconf-utils nginx-light dnsmasq-base
+python3 python3-yaml cloud-init debconf-utils ignition wget nginx-light dnsmasq-base
 openipmi ipmitool python3-sushy redfishtool"
 
 # What the appliance is made of beside the kernel: udev with its rules, the
