@@ -2,6 +2,7 @@
 SHELL   := /bin/bash -o pipefail
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
 GOBUILD := CGO_ENABLED=0 go build -trimpath -ldflags "-s -w -X main.version=$(VERSION)"
+ROOMS   := cmd images inventory provisioner pxe redfish
 
 .PHONY: build lab demo test bench check fuzz clean
 
@@ -24,7 +25,7 @@ bench: lab build ## time per stage, and what muster adds
 	@exec build/lab bench
 
 check: ## what needs no lab: format, vet, staticcheck, both architectures
-	@test -z "$$(gofmt -l cmd images inventory provisioner pxe)" || { gofmt -l cmd images inventory provisioner pxe; exit 1; }
+	@test -z "$$(gofmt -l $(ROOMS))" || { gofmt -l $(ROOMS); exit 1; }
 	go vet ./...
 	go tool staticcheck ./...
 	CGO_ENABLED=0 GOARCH=arm64 go build -o /dev/null ./cmd/scout
