@@ -163,6 +163,13 @@ func (b *boots) Write(_ context.Context, h provisioner.Host, r provisioner.Rende
 	return w, nil
 }
 
+// ScoutMedium implements [engine.Installer].
+func (b *boots) ScoutMedium(context.Context, provisioner.Host) (provisioner.Rendering, error) {
+	return provisioner.Rendering{}, operator("%s", noScoutISO)
+}
+
+const noScoutISO = "there is no discovery ISO, so no host can be looked at by virtual media; make the discovery ramdisk with one: muster ramdisk build, as its help says"
+
 // hostName is the row's name, or else one that is unique and a valid label.
 func hostName(h provisioner.Host) string {
 	if h.Intent.Row.Name != "" {

@@ -32,6 +32,11 @@ type Installer interface {
 	// adds to its configuration. It is asked until it succeeds and then never
 	// again for this attempt. Attempt, Image and Made are filled in by the engine.
 	Render(ctx context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error)
+	// ScoutMedium is what differs in the discovery ISO that h boots in its present
+	// attempt: Image is that ISO's digest, Medium its kernel arguments. It is asked
+	// until it succeeds and then never again for this attempt. Attempt, Way and
+	// Made are filled in by the engine.
+	ScoutMedium(ctx context.Context, h provisioner.Host) (provisioner.Rendering, error)
 	// Netboot is the kernel that starts h's installer, with absolute URLs.
 	Netboot(ctx context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Netboot, error)
 	// Write is the disk image that the scout puts on h's disk.

@@ -57,6 +57,9 @@ type installer struct {
 	fails error           // of Render
 	bulk  []byte          // beside the configuration
 	calls int             // of Render
+
+	media   int   // calls of ScoutMedium
+	noScout error // of ScoutMedium
 }
 
 func (i *installer) Render(_ context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error) {
@@ -67,6 +70,14 @@ func (i *installer) Render(_ context.Context, h provisioner.Host, carry map[stri
 	return provisioner.Rendering{Way: cmp.Or(i.way, provisioner.WayNetboot), Documents: []provisioner.Document{
 		{Name: "config", Type: "text/cloud-config", Content: []byte(config)}, {Name: "bulk", Content: i.bulk},
 	}}, i.fails
+}
+
+func (i *installer) ScoutMedium(_ context.Context, h provisioner.Host) (provisioner.Rendering, error) {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.media++
+	args := []string{"muster.token=" + h.Status.Key.Reveal(), fmt.Sprintf("made=%d", i.media)}
+	return provisioner.Rendering{Image: "sha256:scout", Medium: []provisioner.Change{{Args: args}}}, i.noScout
 }
 
 func (i *installer) rendered() int {
