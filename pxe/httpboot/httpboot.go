@@ -1,5 +1,6 @@
 // Package httpboot is the HTTP server of the boot plane: it serves the loaders,
-// and whatever handlers its caller mounts, to firmware, iPXE, kernels and BMCs.
+// and whatever handlers its caller mounts, to firmware, iPXE, kernels and BMCs,
+// by http and by https alike.
 //
 // It never redirects, because much firmware does not follow; it cleans paths
 // itself instead. It has no users, no sessions and no people's routes. It does
@@ -10,6 +11,7 @@ package httpboot
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -65,7 +67,7 @@ type Mount struct {
 	// range of a file. The handler's ResponseWriter then has a method
 	// SendFile(f *os.File, offset, length int64) (int64, error), and its
 	// request's context lasts as long as the connection. No Content-Type is
-	// guessed.
+	// guessed. Over TLS all is left to the standard server.
 	Direct bool
 }
 
@@ -73,6 +75,7 @@ type Mount struct {
 type Endpoint struct {
 	Network string         // the name of the interface, for the Decider
 	Address netip.AddrPort // ours there; port 0 picks one
+	TLS     *tls.Config    // serves https; nil: plain http
 }
 
 // Request is one served request, for a log.
@@ -165,7 +168,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var serving errgroup.Group
 	for i, l := range listeners {
 		server := s.server(s.endpoints[i])
-		serving.Go(func() error { return served(server.Serve(l)) })
+		serving.Go(func() error { return served(server.Serve(s.endpoints[i].over(l))) })
 		serving.Go(func() error { return served(server.Serve(l.returns)) })
 		serving.Go(func() error {
 			<-ctx.Done()
@@ -192,6 +195,15 @@ func (s *Server) bind(ctx context.Context) ([]*listener, error) {
 		s.bound = append(s.bound, l.Addr().(*net.TCPAddr).AddrPort())
 	}
 	return out, nil
+}
+
+// over is the listener as the endpoint speaks on it. Without a protocol of
+// ALPN (RFC 7301) in its configuration it is HTTP/1.1, as on the plain one.
+func (e Endpoint) over(l net.Listener) net.Listener {
+	if e.TLS == nil {
+		return l
+	}
+	return tls.NewListener(l, e.TLS)
 }
 
 // server is the HTTP server of one endpoint.

@@ -181,13 +181,21 @@ func autoexecHandler(write func(url string) (string, error)) http.Handler {
 			nothing(w)
 			return
 		}
-		script, err := write("http://" + local.String() + a.Script)
+		script, err := write(scheme(r) + local.String() + a.Script)
 		if err != nil {
 			nothing(w)
 			return
 		}
 		Bytes(w, r, "text/plain", []byte(script))
 	})
+}
+
+// scheme is how the client reached us.
+func scheme(r *http.Request) string {
+	if r.TLS != nil {
+		return "https://"
+	}
+	return "http://"
 }
 
 // loaderHandler serves the loaders by their name.
