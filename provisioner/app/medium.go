@@ -42,6 +42,11 @@ func mediumKey(name string) (attempt provisioner.AttemptID, token string, ok boo
 	return provisioner.AttemptID(key[:at]), key[at+1:], true
 }
 
+// ofMedium tells whether an image reaches its host as an ISO of its own.
+func ofMedium(w provisioner.Way) bool {
+	return w == provisioner.WayMedia || w == provisioner.WayUEFIHTTP
+}
+
 // mediums serves hosts' own ISOs below mediumPrefix. Nobody is asked who may
 // have one: a BMC and firmware fetch from addresses that are no host's, so the
 // token in the path decides.
@@ -65,7 +70,7 @@ func (m *mediums) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	h, rendering, err := m.engine.Rendering(r.Context(), attempt)
-	if err == nil && rendering.Way != provisioner.WayMedia && rendering.Way != provisioner.WayUEFIHTTP {
+	if err == nil && !ofMedium(rendering.Way) {
 		http.NotFound(w, r)
 		return
 	}

@@ -169,7 +169,7 @@ func (c *Controller) connect(ctx context.Context, words provisioner.Controller, 
 	switch words.Driver {
 	case "", Redfish:
 		l, err := c.connectRedfish(ctx, t, known, doing)
-		if words.Driver == "" && redfish.CauseOf(err) == redfish.Unreachable && ipmi.Present(ctx, net.JoinHostPort(hostOf(t.Address), c.opts.IPMIPort)) {
+		if words.Driver == "" && redfish.CauseOf(err) == redfish.Unreachable && ipmi.Present(ctx, net.JoinHostPort(HostOf(t.Address), c.opts.IPMIPort)) {
 			return nil, &provisioner.Fault{Kind: provisioner.Retry, Err: fmt.Errorf("the BMC at %s answers IPMI and no Redfish: if that stays so, write \"driver: ipmi\" for this host, or switch Redfish on in the BMC: %w", words.Address, err)}
 		}
 		return l, err
@@ -179,8 +179,8 @@ func (c *Controller) connect(ctx context.Context, words provisioner.Controller, 
 	return nil, operator(fmt.Errorf("there is no driver %q for a BMC: write %s or %s", words.Driver, Redfish, IPMI))
 }
 
-// hostOf is an address without scheme and port.
-func hostOf(address string) string {
+// HostOf is the address of a BMC, as a row has it, without scheme and port.
+func HostOf(address string) string {
 	if _, rest, ok := strings.Cut(address, "://"); ok {
 		address = rest
 	}
