@@ -9,6 +9,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -54,7 +55,7 @@ func Run(ctx context.Context, cfg config.Config, o Options) (err error) {
 	if err := os.MkdirAll(cfg.Data, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
 	}
-	s, err := open(ctx, cfg)
+	s, err := open(ctx, cfg, nets)
 	if err != nil {
 		return err
 	}
@@ -71,9 +72,10 @@ type stock struct {
 	catalog *images.Catalog
 	leases  *lease.Book
 	box     *seal.Box
+	https   tls.Certificate
 }
 
-func open(ctx context.Context, cfg config.Config) (*stock, error) {
+func open(ctx context.Context, cfg config.Config, nets []network) (*stock, error) {
 	s := &stock{}
 	kv, err := boltstore.Open(ctx, filepath.Join(cfg.Data, "store"), boltstore.Options{})
 	if err != nil {
@@ -81,6 +83,9 @@ func open(ctx context.Context, cfg config.Config) (*stock, error) {
 	}
 	s.kv = kv
 	if s.box, err = seal.Open(filepath.Join(cfg.Data, "key")); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if s.https, err = openCertificate(cfg, nets, time.Now()); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	book, err := recipes(cfg)
@@ -163,14 +168,14 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	}
 	p := newPlane(cfg, nets, planeParts{
 		engine: e, store: st, mirror: mirror, boots: b, reads: read, counts: newCounts(e, o.Log),
-		leases: s.leases, loaders: ipxe.NewLoaders(), log: o.Log,
+		leases: s.leases, loaders: ipxe.NewLoaders(), tls: bootTLS(s.https), log: o.Log,
 	})
 	p.run(ctx, g)
 	if err := p.wait(ctx); err != nil {
 		return g.Wait()
 	}
 	close(serving)
-	sayWhatIsServed(o.Out, cfg, nets, b.reasons())
+	sayWhatIsServed(o.Out, cfg, nets, certificateWords(s.https.Leaf, addressesOf(nets), time.Now()), b.reasons())
 	return g.Wait()
 }
 

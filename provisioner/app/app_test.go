@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"net"
+	"net/http"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -45,8 +47,20 @@ func TestAServerThatCannotStartLeavesNothingBehind(t *testing.T) {
 	}
 }
 
+// freePort is one that nobody listens on just now.
+func freePort(t *testing.T) uint16 {
+	t.Helper()
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return uint16(l.Addr().(*net.TCPAddr).Port)
+}
+
 func TestAStartedServerSaysWhatItServesAndStopsWhenAsked(t *testing.T) {
 	cfg := loopback(t, 0)
+	cfg.BootTLS.Port = freePort(t)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
 	reads, writes := io.Pipe()
@@ -70,11 +84,19 @@ func TestAStartedServerSaysWhatItServesAndStopsWhenAsked(t *testing.T) {
 	if _, err := c.Health(t.Context()); err != nil {
 		t.Errorf("it said that it serves and does not: %v", err)
 	}
+	at := netip.AddrPortFrom(netip.MustParseAddr("127.0.0.1"), cfg.BootTLS.Port).String()
+	kept, err := os.ReadFile(filepath.Join(cfg.Data, certificateFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp, err := trusting(kept).Get("https://" + at + "/nothing"); err != nil || resp.StatusCode != http.StatusNotFound {
+		t.Errorf("https does not answer as http does: %v, %v", resp, err)
+	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"of boot files only hosts' own ISOs, with scout and call-home routes", "only its owner can open it"} {
+	for _, want := range []string{"of boot files only hosts' own ISOs, with scout and call-home routes", "only its owner can open it", "by https, for BMCs, at https://" + at, "SHA-256 fingerprint"} {
 		if !slices.ContainsFunc(said, func(line string) bool { return strings.Contains(line, want) }) {
 			t.Errorf("%q was not said:\n%s", want, strings.Join(said, "\n"))
 		}

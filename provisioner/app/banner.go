@@ -11,9 +11,13 @@ import (
 
 // sayWhatIsServed tells the person who started the server what it serves,
 // where, and to whom it will not answer.
-func sayWhatIsServed(out io.Writer, cfg config.Config, nets []network, reasons []string) {
+func sayWhatIsServed(out io.Writer, cfg config.Config, nets []network, https, reasons []string) {
 	for _, n := range nets {
 		fmt.Fprintf(out, "muster: %s %s: %s\n", n.Interface, n.address, networkWords(n))
+		fmt.Fprintf(out, "muster: %s %s: the same by https, for BMCs, at %s\n", n.Interface, n.address, n.secure)
+	}
+	for _, line := range https {
+		fmt.Fprintf(out, "muster: %s\n", line)
 	}
 	fmt.Fprintf(out, "muster: people at %s (only its owner can open it); data in %s\n", cfg.Socket, cfg.Data)
 	for _, r := range reasons {

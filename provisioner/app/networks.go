@@ -14,6 +14,7 @@ type network struct {
 	config.Network
 	address netip.Prefix // ours
 	base    string       // root of the boot plane as hosts on this network reach it
+	secure  string       // the same by https
 }
 
 // findNetworks looks up our own address on every configured interface. muster
@@ -35,7 +36,8 @@ func findNetworks(cfg config.Config) ([]network, error) {
 		}
 		found = append(found, network{
 			Network: n, address: address,
-			base: "http://" + netip.AddrPortFrom(address.Addr(), cfg.BootPort).String(),
+			base:   "http://" + netip.AddrPortFrom(address.Addr(), cfg.BootPort).String(),
+			secure: "https://" + netip.AddrPortFrom(address.Addr(), cfg.BootTLS.Port).String(),
 		})
 	}
 	return found, nil
@@ -72,6 +74,15 @@ func addressCommand(n config.Network) string {
 		}
 	}
 	return fmt.Sprintf("ip addr add %s dev %s", suggestion, n.Interface)
+}
+
+// addressesOf are ours on those networks.
+func addressesOf(nets []network) []netip.Addr {
+	var out []netip.Addr
+	for _, n := range nets {
+		out = append(out, n.address.Addr())
+	}
+	return out
 }
 
 // dhcpNetworks are those on which we give addresses.

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"crypto/tls"
 	"net/http"
 	"net/netip"
 
@@ -45,6 +46,7 @@ type planeParts struct {
 	counts  *counts
 	leases  *lease.Book
 	loaders ipxe.Loaders
+	tls     *tls.Config // of the boot plane by https
 	log     zerolog.Logger
 }
 
@@ -64,7 +66,7 @@ func newPlane(cfg config.Config, nets []network, in planeParts) *plane {
 			dhcp.New(full, d, in.leases, seen, in.log, dhcp.Options{}),
 			tftp.New(tftpEndpoints(nets, cfg.BootPort), in.loaders, ipxe.Autoexec, in.leases, d, in.log, tftp.Options{}))
 	}
-	p.servers = append(p.servers, httpboot.New(httpEndpoints(nets, cfg.BootPort), in.loaders, ipxe.Autoexec, mounts, in.leases, d, in.log,
+	p.servers = append(p.servers, httpboot.New(httpEndpoints(nets, cfg, in.tls), in.loaders, ipxe.Autoexec, mounts, in.leases, d, in.log,
 		httpboot.Options{Served: logRequests(in.log)}))
 	if advertised := advertisers(nets); len(advertised) > 0 {
 		p.advertiser = routeradv.New(advertised, d, in.log, routeradv.Options{})
@@ -121,10 +123,12 @@ func tftpEndpoints(nets []network, bootPort uint16) []tftp.Endpoint {
 	return out
 }
 
-func httpEndpoints(nets []network, port uint16) []httpboot.Endpoint {
+func httpEndpoints(nets []network, cfg config.Config, secure *tls.Config) []httpboot.Endpoint {
 	var out []httpboot.Endpoint
 	for _, n := range nets {
-		out = append(out, httpboot.Endpoint{Network: n.Interface, Address: netip.AddrPortFrom(n.address.Addr(), port)})
+		out = append(out,
+			httpboot.Endpoint{Network: n.Interface, Address: netip.AddrPortFrom(n.address.Addr(), cfg.BootPort)},
+			httpboot.Endpoint{Network: n.Interface, Address: netip.AddrPortFrom(n.address.Addr(), cfg.BootTLS.Port), TLS: secure})
 	}
 	return out
 }

@@ -274,6 +274,12 @@ func (r *rig) askFor(t *testing.T, method, from, path string, header http.Header
 		t.Fatal(err)
 	}
 	maps.Copy(req.Header, header)
+	return answerOf(t, &c, req)
+}
+
+// answerOf is all of an answer.
+func answerOf(t *testing.T, c *http.Client, req *http.Request) (*http.Response, string) {
+	t.Helper()
 	resp, err := c.Do(req)
 	if err != nil {
 		t.Fatal(err)

@@ -35,6 +35,7 @@ func check(raw file, at func(path, fault string) error) (Config, error) {
 	c := &checker{at: at}
 	cfg := Config{
 		BootPort: c.port("boot.port", raw.Boot.Port),
+		BootTLS:  c.bootTLS(raw.Boot),
 		LogLevel: c.level("log", raw.Log),
 		Deadlines: Deadlines{
 			Discover: c.deadline("deadlines.discover", raw.Deadlines.Discover),
@@ -46,7 +47,7 @@ func check(raw file, at func(path, fault string) error) (Config, error) {
 		Networks: c.networks(raw.Networks),
 	}
 	cfg.Data, cfg.Socket = c.paths(raw)
-	cfg.Recipes = c.recipes(raw.Recipes)
+	cfg.Recipes = c.optional("recipes", raw.Recipes)
 	if err := errors.Join(c.faults...); err != nil {
 		return Config{}, err
 	}
@@ -81,6 +82,32 @@ func (c *checker) port(path string, n int) uint16 {
 		return 0
 	}
 	return uint16(n)
+}
+
+func (c *checker) bootTLS(raw boot) BootTLS {
+	if raw.HTTPSPort == raw.Port {
+		c.say("boot.https_port", "%d is boot.port already: http and https each need a port of their own", raw.Port)
+	}
+	if (raw.Certificate == "") != (raw.Key == "") {
+		c.say("boot", "certificate and key go together: name the files of both, or of neither for a certificate that muster makes")
+	}
+	return BootTLS{
+		Port:        c.port("boot.https_port", raw.HTTPSPort),
+		Certificate: c.optional("boot.certificate", raw.Certificate),
+		Key:         c.optional("boot.key", raw.Key),
+	}
+}
+
+// optional is a path that may be left out.
+func (c *checker) optional(path, name string) string {
+	if name == "" {
+		return ""
+	}
+	name, err := absolute(name)
+	if err != nil {
+		c.say(path, "%v", err)
+	}
+	return name
 }
 
 func (c *checker) level(path, text string) zerolog.Level {

@@ -28,10 +28,18 @@ type Config struct {
 	Socket    string // unix socket of the people's API; absolute
 	Recipes   string // directory of the site's own image recipes; absolute; empty: none
 	BootPort  uint16 // TCP port of the boot plane's HTTP
+	BootTLS   BootTLS
 	LogLevel  zerolog.Level
 	Deadlines Deadlines
 	Site      Site
 	Networks  []Network // at least one
+}
+
+// BootTLS is the boot plane by HTTPS.
+type BootTLS struct {
+	Port uint16 // TCP
+	// Certificate and Key are PEM files, absolute; both empty: muster makes its own.
+	Certificate, Key string
 }
 
 // Site is what templates of installer configurations may say of this place.

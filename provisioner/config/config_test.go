@@ -26,6 +26,7 @@ func TestTheSampleInTheDocsIsAccepted(t *testing.T) {
 	want := Config{
 		Data: "/var/lib/muster", Socket: "/var/lib/muster/muster.sock", BootPort: 8067, LogLevel: zerolog.InfoLevel,
 		Recipes:   "/etc/muster/recipes",
+		BootTLS:   BootTLS{Port: 8068, Certificate: "/etc/muster/boot.crt", Key: "/etc/muster/boot.key"},
 		Site:      Site{Name: "plant7", TimeZone: "Europe/Oslo", Values: map[string]string{"mirror": "deb.example.org", "ntp": "10.0.0.1"}},
 		Deadlines: Deadlines{10 * time.Minute, 10 * time.Minute, 30 * time.Minute, 15 * time.Minute},
 		Networks: []Network{{
@@ -101,6 +102,10 @@ func TestErrorsNameTheKeyAndTheLine(t *testing.T) {
 		{"deadline without unit", minimal + "deadlines:\n  install: 30\n", `f: line 5: deadlines.install: "30" is no length of time`},
 		{"deadline too short", minimal + "deadlines: {verify: 1s}\n", "f: line 4: deadlines.verify: 1s is too short"},
 		{"port", minimal + "boot: {port: 70000}\n", "f: line 4: boot.port: 70000 is no TCP port"},
+		{"https port", minimal + "boot: {https_port: 0}\n", "f: line 4: boot.https_port: 0 is no TCP port"},
+		{"one port for both", minimal + "boot: {port: 8068}\n", "boot.https_port: 8068 is boot.port already"},
+		{"certificate without key", minimal + "boot: {certificate: a.crt}\n", "f: line 4: boot: certificate and key go together"},
+		{"key without certificate", minimal + "boot: {key: a.key}\n", "f: line 4: boot: certificate and key go together"},
 		{"log level", minimal + "log: loud\n", `f: line 4: log: "loud" is not one of`},
 		{"site of two lines", minimal + "site:\n  name: \"a\\nb\"\n", `f: line 5: site.name: "a\nb" is no name`},
 		{"no time zone", minimal + "site: {time_zone: Berlin/Europe}\n", `f: line 4: site.time_zone: "Berlin/Europe" is no time zone`},

@@ -12,7 +12,7 @@ func defaults() file {
 		Data: "/var/lib/muster",
 		Log:  "info",
 		Site: site{TimeZone: "UTC"},
-		Boot: boot{Port: 8067},
+		Boot: boot{Port: 8067, HTTPSPort: 8068},
 		Deadlines: deadlines{
 			Discover: "10m",
 			Verify:   "10m",

@@ -22,7 +22,10 @@ type site struct {
 }
 
 type boot struct {
-	Port int `yaml:"port"`
+	Port        int    `yaml:"port"`
+	HTTPSPort   int    `yaml:"https_port"`
+	Certificate string `yaml:"certificate"`
+	Key         string `yaml:"key"`
 }
 
 type deadlines struct {

@@ -16,17 +16,6 @@ const (
 	siteValueLimit = 4096 // bytes
 )
 
-func (c *checker) recipes(dir string) string {
-	if dir == "" {
-		return ""
-	}
-	dir, err := absolute(dir)
-	if err != nil {
-		c.say("recipes", "%v", err)
-	}
-	return dir
-}
-
 func (c *checker) site(raw site) Site {
 	if len(raw.Name) > siteNameLimit || !plain(raw.Name) {
 		c.say("site.name", "%q is no name for a site: use up to %d bytes on one line", raw.Name, siteNameLimit)

@@ -18,7 +18,7 @@ cache=/var/cache/muster-lab
 tools="qemu-system-x86 qemu-utils qemu-block-extra ovmf ipxe-qemu seabios
 xorriso squashfs-tools mtools kmod cpio zstd busybox-static
 grub-common grub-pc-bin grub-efi-amd64-bin
-iproute2 procps util-linux curl mmdebstrap swtpm
+iproute2 procps util-linux curl openssl mmdebstrap swtpm
 gcc libc6-dev binutils fdisk gdisk dosfstools e2fsprogs xz-utils
 isc-dhcp-client atftp genisoimage p7zip-full libarchive-tools isomd5sum minisign
 python3 python3-yaml cloud-init debconf-utils ignition wget nginx-light dnsmasq-base

@@ -27,11 +27,12 @@ func TestThePeoplesAPIIsNotOnTheBootPlane(t *testing.T) {
 	if len(routes) < 20 {
 		t.Fatalf("the document names only %d routes: %v", len(routes), routes)
 	}
-	base := "http://10.78.40.1:8067"
-	for _, r := range routes {
-		out, err := client.Command(t.Context(), "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "-X", r.method, base+r.path).Output()
-		if code := string(out); err != nil || code != "404" {
-			t.Errorf("%s %s on the boot plane: %s, %v", r.method, r.path, code, err)
+	for _, base := range []string{"http://10.78.40.1:8067", "https://10.78.40.1:8068"} {
+		for _, r := range routes {
+			out, err := client.Command(t.Context(), "curl", "-sk", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "-X", r.method, base+r.path).Output()
+			if code := string(out); err != nil || code != "404" {
+				t.Errorf("%s %s%s on the boot plane: %s, %v", r.method, base, r.path, code, err)
+			}
 		}
 	}
 	out, err := client.Command(t.Context(), "curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", "http://10.78.40.1:8069/v1/hosts").Output()
