@@ -52,6 +52,11 @@ func qemuArgs(s Spec, f files, order bootOrder, medium string) []string {
 	args = append(args, diskArgs(s, f, order)...)
 	args = append(args, cdArgs(s, order, medium)...)
 	args = append(args, chipArgs(s, f)...)
+	if s.BMC != nil {
+		// Each boot is a QEMU of its own, as only a new one can have another order
+		// and firmware; see [Host.attend].
+		args = append(args, "-action", "reboot=shutdown")
+	}
 	if !s.Clock.IsZero() {
 		args = append(args, "-rtc", "base="+s.Clock.UTC().Format("2006-01-02T15:04:05"))
 	}
@@ -118,25 +123,37 @@ func firmwareFiles(s Spec) (code, vars string) {
 	return ovmfCode, ovmfVars
 }
 
+// What every host says of its maker and its parts, to its own system by SMBIOS
+// and to others by its BMC.
+const (
+	labMaker   = "Muster Lab"
+	labProduct = "Lab Host"
+	labSKU     = "LAB-1"
+	labCPU     = "Lab CPU"
+	// The serials of parts are the host's with an ending.
+	boardSuffix = "-B"
+	dimmSuffix  = "-M"
+)
+
 // smbiosArgs fills in what QEMU leaves blank in the structures of types 0 to 4
 // and 17 (DMTF DSP0134); it makes the others by itself.
 func smbiosArgs(s Spec) []string {
-	serial := option(s.Serial)
-	system := "type=1,manufacturer=Muster Lab,product=Lab Host,version=1,sku=LAB-1,serial=" + serial
+	serial, maker := option(s.Serial), ",manufacturer="+labMaker
+	system := "type=1,manufacturer=" + option(s.Manufacturer) + ",product=" + option(s.Product) + ",version=1,sku=" + labSKU + ",serial=" + serial
 	if s.UUID != "" {
 		system += ",uuid=" + s.UUID
 	}
-	firmware := "type=0,vendor=Muster Lab,version=" + s.Firmware.String() + "-1,date=11/01/2026"
+	firmware := "type=0,vendor=" + labMaker + ",version=" + s.Firmware.String() + "-1,date=11/01/2026"
 	if s.Firmware == UEFI {
 		firmware += ",uefi=on"
 	}
 	return []string{
 		"-smbios", firmware,
 		"-smbios", system,
-		"-smbios", "type=2,manufacturer=Muster Lab,product=Lab Board,serial=" + serial + "-B",
-		"-smbios", "type=3,manufacturer=Muster Lab,serial=" + serial + "-C",
-		"-smbios", "type=4,manufacturer=Muster Lab,sock_pfx=CPU",
-		"-smbios", "type=17,manufacturer=Muster Lab,loc_pfx=DIMM,bank=BANK 0,part=LAB-DIMM,speed=3200,serial=" + serial + "-M",
+		"-smbios", "type=2" + maker + ",product=Lab Board,serial=" + serial + boardSuffix,
+		"-smbios", "type=3" + maker + ",serial=" + serial + "-C",
+		"-smbios", "type=4" + maker + ",version=" + labCPU + ",sock_pfx=CPU",
+		"-smbios", "type=17" + maker + ",loc_pfx=DIMM,bank=BANK 0,part=LAB-DIMM,speed=3200,serial=" + serial + dimmSuffix,
 	}
 }
 

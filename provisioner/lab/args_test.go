@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -199,6 +200,25 @@ func TestOnlyLabsOfDeadProcessesAreStale(t *testing.T) {
 	}
 }
 
+// TestAResetIsToldFromAPowerOff holds the reasons by which a QEMU that has ended
+// is followed by another.
+func TestAResetIsToldFromAPowerOff(t *testing.T) {
+	for reason, reset := range map[string]bool{
+		"guest-reset": true, "host-qmp-system-reset": true, "guest-shutdown": false, "host-signal": false, "guest-panic": false,
+	} {
+		ours, theirs, err := qmpPair()
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(theirs, "{\"event\": \"RESUME\"}\n{\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true, \"reason\": %q}}\n", reason)
+		theirs.Close()
+		if got := ours.resetEnded(); got != reset {
+			t.Errorf("%s is a reset: %t", reason, got)
+		}
+		ours.conn.Close()
+	}
+}
+
 func TestAnswerIsToldFromEvent(t *testing.T) {
 	tests := map[string]struct {
 		line     string
@@ -212,7 +232,7 @@ func TestAnswerIsToldFromEvent(t *testing.T) {
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {
-			answered, err := readAnswer([]byte(tt.line))
+			answered, err := new(qmp).read([]byte(tt.line))
 			if answered != tt.answered || (err != nil) != tt.refused {
 				t.Errorf("got %v, %v", answered, err)
 			}

@@ -94,7 +94,7 @@ func (h *Host) SetBoot(order ...Device) error {
 	defer h.mu.Unlock()
 	before := h.spec.order(h.boot)
 	h.boot = slices.Clone(order)
-	if h.off() {
+	if h.Off() {
 		return nil
 	}
 	return h.control("change the boot order of", orderCommands(before, h.spec.order(h.boot)))
@@ -130,21 +130,40 @@ func (h *Host) nextOrder() bootOrder {
 func (h *Host) Reset(ctx context.Context) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.off() {
+	if h.Off() {
 		return fmt.Errorf("reset %s: the host is off", h.spec.Name)
 	}
-	if h.once == nil {
+	if h.once == nil || h.bmc != nil {
 		return h.control("reset", []command{{name: "system_reset"}})
 	}
-	if err := h.power.kill(); err != nil {
+	p := h.power.Load()
+	if err := p.kill(); err != nil {
 		return fmt.Errorf("reset %s: %w", h.spec.Name, err)
 	}
-	return h.powerOn(ctx)
+	<-p.done
+	return h.powerOn(ctx, nil)
+}
+
+// press gives one command to a host that is on, and none to one that is off.
+func (h *Host) press(what, name string) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.Off() {
+		return nil
+	}
+	return h.control(what, []command{{name: name}})
+}
+
+// usualBoot is the order of every boot that nobody orders otherwise.
+func (h *Host) usualBoot() []Device {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.boot)
 }
 
 // control gives commands to a host that is on; the error says what they are for.
 func (h *Host) control(what string, commands []command) error {
-	if err := h.power.qmp.executeAll(commands); err != nil {
+	if err := h.power.Load().qmp.executeAll(commands); err != nil {
 		return fmt.Errorf("%s %s: %w", what, h.spec.Name, err)
 	}
 	return nil

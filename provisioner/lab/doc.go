@@ -8,6 +8,10 @@
 // outside. It has no uplink, touches no interface that it did not make, and
 // leaves nothing behind however its process ends. It needs root, and says so.
 //
+// A host may have an emulated BMC at an address of its own ([Spec.BMC]), and
+// then goes on and off, boots and finds media as the BMC says; a host of paper
+// ([Lab.AddPaper]) is the BMC and its conversations alone.
+//
 // Start at [Open] (in a test: [ForTest]), then [Lab.AddHost] and
 // [Host.PowerOn]. What `make lab` fetched and built is found by [KernelDeb],
 // [Appliance], [CloudImage] and [DebianInstaller].

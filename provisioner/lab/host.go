@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 )
 
 // Host is one machine of the lab. It is made powered off. Its methods may be
@@ -18,12 +19,16 @@ type Host struct {
 	dir   string
 	files files
 
+	bmc   *controller           // nil without
+	drive *drive                // of the BMC; nil without
+	power atomic.Pointer[power] // nil until the first power-on
+
 	mu     sync.Mutex // held while the power changes or QMP is spoken
-	power  *power     // nil until the first power-on
 	boot   []Device
-	once   []Device // the order of the next start alone; nil for the usual one
-	medium string   // what lies in the drive
-	read   int64    // how far WaitConsole has read
+	once   []Device    // the order of the next start alone; nil for the usual one
+	next   func() wish // what the BMC says at each boot; nil until it has put the host on
+	medium string      // what lies in the drive
+	read   int64       // how far WaitConsole has read
 }
 
 // AddHost makes a host with empty disks, powered off. A host of the same name
@@ -42,7 +47,33 @@ func (l *Lab) AddHost(ctx context.Context, s Spec) (*Host, error) {
 	if err := errors.Join(h.makeFiles(), h.makeTaps(ctx)); err != nil {
 		return nil, fmt.Errorf("add host %s: %w", s.Name, errors.Join(err, h.Remove(ctx)))
 	}
+	if s.BMC == nil {
+		return h, nil
+	}
+	if err := h.giveBMC(ctx, *s.BMC); err != nil {
+		return nil, fmt.Errorf("give host %s its BMC: %w", s.Name, errors.Join(err, h.Remove(ctx)))
+	}
 	return h, nil
+}
+
+func (h *Host) giveBMC(ctx context.Context, b BMC) (err error) {
+	if h.drive, err = openDrive(h.lab.wires()); err != nil {
+		return err
+	}
+	h.bmc, err = h.lab.startBMC(ctx, b, &chassis{host: h, drive: h.drive})
+	return err
+}
+
+// endBMC ends the BMC and leaves the power as it is.
+func (h *Host) endBMC() error {
+	var errs []error
+	if h.bmc != nil {
+		errs = append(errs, h.bmc.Close())
+	}
+	if h.drive != nil {
+		errs = append(errs, h.drive.close())
+	}
+	return errors.Join(errs...)
 }
 
 // makeFiles makes what the host keeps while it is off.
@@ -117,9 +148,13 @@ func (h *Host) Spec() Spec { return h.spec }
 // DiskPath is the file that holds the content of disk i, counted from 0.
 func (h *Host) DiskPath(i int) string { return h.files.disks[i] }
 
-// Remove powers the host off and removes its disks, files and taps.
+// Remove ends the host's BMC, powers the host off and removes its disks, files
+// and taps.
 func (h *Host) Remove(ctx context.Context) error {
-	errs := []error{h.kill()}
+	errs := []error{h.endBMC(), h.kill()}
+	if h.bmc != nil {
+		errs = append(errs, h.bmc.seat.leave(ctx))
+	}
 	for _, tap := range h.files.taps {
 		errs = append(errs, ipBatch(ctx, h.lab.wires().name, []string{"link del " + tap}))
 	}

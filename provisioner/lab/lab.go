@@ -41,7 +41,8 @@ type Lab struct {
 	guard    *guard
 
 	mu      sync.Mutex
-	hosts   []*Host // in the order added; a removed host leaves its place empty
+	hosts   []*Host        // in the order added; a removed host leaves its place empty
+	paper   []func() error // end what AddPaper made
 	clients int
 }
 
@@ -166,9 +167,16 @@ func (l *Lab) Hosts() []*Host {
 // Close powers every host off and removes everything the lab made. It may be
 // called again.
 func (l *Lab) Close() error {
+	l.mu.Lock()
+	paper := l.paper
+	l.paper = nil
+	l.mu.Unlock()
 	var errs []error
+	for _, end := range paper {
+		errs = append(errs, end())
+	}
 	for _, h := range l.Hosts() {
-		errs = append(errs, h.kill())
+		errs = append(errs, h.endBMC(), h.kill())
 	}
 	return errors.Join(append(errs, l.guard.release())...)
 }

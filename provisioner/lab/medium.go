@@ -47,11 +47,11 @@ func (h *Host) InsertMedium(_ context.Context, medium string) error {
 	if err := h.eject(); err != nil {
 		return fmt.Errorf("empty the drive of %s: %w", h.spec.Name, err)
 	}
-	if h.off() {
+	if h.Off() {
 		h.medium = medium
 		return nil
 	}
-	if err := h.power.insert(medium); err != nil {
+	if err := h.power.Load().insert(medium); err != nil {
 		return fmt.Errorf("insert %s into %s: %w", medium, h.spec.Name, err)
 	}
 	h.medium = medium
@@ -80,30 +80,33 @@ func (h *Host) eject() error {
 	if h.medium == "" {
 		return nil
 	}
-	if !h.off() {
-		if err := h.power.qmp.executeAll(ejectCommands(h.power.node())); err != nil {
+	if p := h.power.Load(); !h.Off() && p.loaded {
+		if err := p.qmp.executeAll(ejectCommands(p.node())); err != nil {
 			return err
 		}
+		p.loaded = false
 	}
 	h.medium = ""
 	return nil
 }
 
 // node is the name of the image that is in the drive, or was last.
-func (p *power) node() string { return fmt.Sprint("medium", p.inserted) }
+func (p *process) node() string { return fmt.Sprint("medium", p.inserted) }
 
 // insert opens the image under a name that no earlier one had: QEMU may hold on
 // to an old one for a moment.
-func (p *power) insert(medium string) error {
+func (p *process) insert(medium string) error {
 	p.inserted++
 	if err := p.qmp.execute(command{"blockdev-add", blockdev(p.node(), medium)}); err != nil {
 		return err
 	}
-	return p.qmp.executeAll([]command{
+	err := p.qmp.executeAll([]command{
 		tray("blockdev-open-tray", true),
 		{"blockdev-insert-medium", map[string]any{"id": cdID, "node-name": p.node()}},
 		tray("blockdev-close-tray", false),
 	})
+	p.loaded = err == nil
+	return err
 }
 
 func ejectCommands(name string) []command {

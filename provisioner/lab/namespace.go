@@ -69,7 +69,8 @@ func (ns *Namespace) enterAnd(f func() error) error {
 }
 
 // create makes the namespace. Duplicate address detection is off in it: an
-// address that is tentative for its first second would only blur timings.
+// address that is tentative for its first second would only blur timings. An
+// address that goes takes none of its network with it.
 func (ns *Namespace) create(ctx context.Context) error {
 	if err := run(exec.CommandContext(ctx, "ip", "netns", "add", ns.name)); err != nil {
 		return err
@@ -77,7 +78,8 @@ func (ns *Namespace) create(ctx context.Context) error {
 	if err := ipBatch(ctx, ns.name, []string{"link set lo up"}); err != nil {
 		return err
 	}
-	return run(ns.Command(ctx, "sysctl", "-q", "-w", "net.ipv6.conf.default.accept_dad=0"))
+	return run(ns.Command(ctx, "sysctl", "-q", "-w", "net.ipv6.conf.default.accept_dad=0",
+		"net.ipv4.conf.all.promote_secondaries=1"))
 }
 
 // bridgeScript makes a network's bridge and the server's link to it.

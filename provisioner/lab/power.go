@@ -5,125 +5,136 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"strings"
 )
 
-// power is one QEMU process, from power-on to off.
+// power is a host from power-on to off. It is one QEMU, or where the host has a
+// BMC, one for each boot.
 type power struct {
-	cmd       *exec.Cmd
-	complaint strings.Builder // what QEMU wrote to its standard error
-	qmp       *qmp
-	tpm       *exec.Cmd     // the process that is the host's TPM; nil without
-	inserted  int           // how many media were put into the drive
-	done      chan struct{} // closed when the process has ended
-	fault     error         // how it ended, if not by itself and well; set before done
+	*process               // the present one; under the host's lock
+	cut      bool          // the power was taken away; under the host's lock
+	done     chan struct{} // closed when the host is off
+	fault    error         // how it went off, if not by itself and well; set before done
 }
 
 // PowerOn starts the host as its power button would, once one of the machine's
 // QEMU slots is free; ctx bounds that wait only. A host that is on is left
 // alone.
-func (h *Host) PowerOn(ctx context.Context) error {
+func (h *Host) PowerOn(ctx context.Context) error { return h.powerOnBy(ctx, h.nextWish()) }
+
+// nextWish is who is asked what each boot is to be; nil without a BMC that has
+// ever been used.
+func (h *Host) nextWish() func() wish {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if !h.off() {
-		return nil
-	}
-	return h.powerOn(ctx)
+	return h.next
 }
 
-func (h *Host) powerOn(ctx context.Context) error {
+// powerOnBy starts the host as next says, now and at each boot until it is off.
+// next is called with no lock held.
+func (h *Host) powerOnBy(ctx context.Context, next func() wish) error {
+	if !h.Off() {
+		return nil
+	}
+	w := h.asked(next)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.Off() {
+		return nil
+	}
+	h.next = next
+	return h.powerOn(ctx, w)
+}
+
+// asked is the wish for one boot: the host's own, if there is nobody to ask.
+func (h *Host) asked(next func() wish) *wish {
+	if next == nil {
+		return nil
+	}
+	w := next()
+	return &w
+}
+
+func (h *Host) powerOn(ctx context.Context, w *wish) error {
 	slot, err := h.lab.slots.take(ctx)
 	if err != nil {
 		return fmt.Errorf("power on %s: %w", h.spec.Name, err)
 	}
-	defer slot.Close()
-	p, err := h.start(slot)
+	q, err := h.start(slot, w)
 	if err != nil {
-		return fmt.Errorf("power on %s: %w", h.spec.Name, err)
+		return fmt.Errorf("power on %s: %w", h.spec.Name, errors.Join(err, slot.Close()))
 	}
-	h.power = p
+	p := &power{process: q, done: make(chan struct{})}
+	h.power.Store(p)
+	go h.attend(p, q, slot)
 	return nil
+}
+
+// attend waits until the host is off. A QEMU that ends because of a reset is
+// followed by another, in the same slot.
+func (h *Host) attend(p *power, q *process, slot *os.File) {
+	defer close(p.done)
+	defer slot.Close()
+	for {
+		<-q.done
+		p.fault = q.fault
+		if !q.reset {
+			return
+		}
+		again, err := h.bootAgain(p, slot)
+		if err != nil {
+			p.fault = fmt.Errorf("start %s after a reset: %w", h.spec.Name, err)
+		}
+		if again == nil {
+			return
+		}
+		q = again
+	}
+}
+
+// bootAgain starts the next boot of a host that was reset, unless its power was
+// taken away meanwhile.
+func (h *Host) bootAgain(p *power, slot *os.File) (*process, error) {
+	w := h.asked(h.nextWish())
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if p.cut {
+		return nil, nil
+	}
+	q, err := h.start(slot, w)
+	if err != nil {
+		return nil, err
+	}
+	p.process = q
+	return q, nil
 }
 
 // start runs QEMU and returns when it answers. The firmware has the order of
 // this start by then, so that the usual one is put back for the next.
-func (h *Host) start(slot *os.File) (*power, error) {
+func (h *Host) start(slot *os.File, w *wish) (*process, error) {
 	usual, now := h.spec.order(h.boot), h.nextOrder()
-	p, err := h.launch(slot, now)
+	spec, medium := h.spec, h.medium
+	if w != nil {
+		now, spec.Firmware = h.spec.order(w.boot), w.firmware
+		if w.blind {
+			medium = ""
+		}
+	}
+	q, err := h.launch(slot, spec, now, medium)
 	if err != nil {
 		return nil, err
 	}
-	err = p.qmp.greet()
+	err = q.qmp.greet()
 	if err == nil && h.once != nil {
-		err = p.qmp.executeAll(orderCommands(now, usual))
+		err = q.qmp.executeAll(orderCommands(now, usual))
 	}
 	if err != nil {
-		return nil, errors.Join(err, p.kill(), p.fault)
+		return nil, errors.Join(err, q.kill(), q.fault)
 	}
 	h.once = nil
-	return p, nil
+	return q, nil
 }
 
-// launch starts the processes of the host in the wires' namespace. They are not
-// bound to a caller's context: the host stays on until it is put off.
-func (h *Host) launch(slot *os.File, order bootOrder) (*power, error) {
-	theirs := inheritance{slot}
-	defer theirs.close() // else QEMU's end would never be seen
-	p := &power{done: make(chan struct{})}
-	f, err := h.connect(p, &theirs)
-	if err != nil {
-		return nil, errors.Join(err, p.disconnect())
-	}
-	p.cmd = h.lab.wires().Command(context.Background(), "qemu-system-x86_64", qemuArgs(h.spec, f, order, h.medium)...)
-	p.cmd.Stderr = &p.complaint
-	p.cmd.ExtraFiles = theirs
-	if err := p.cmd.Start(); err != nil {
-		return nil, errors.Join(err, p.disconnect())
-	}
-	go p.wait()
-	return p, nil
-}
-
-// connect makes the sockets between us, QEMU and what its chips lead to.
-func (h *Host) connect(p *power, theirs *inheritance) (files, error) {
-	f := h.files
-	control, end, err := qmpPair()
-	if err != nil {
-		return f, err
-	}
-	p.qmp, f.qmpFD = control, theirs.add(end)
-	if h.spec.TPM {
-		if p.tpm, end, err = startTPM(h.lab.wires(), f.tpm); err != nil {
-			return f, err
-		}
-		f.tpmFD = theirs.add(end)
-	}
-	return f, nil
-}
-
-// disconnect takes away what the QEMU process had beside it.
-func (p *power) disconnect() error {
-	var errs []error
-	if p.qmp != nil {
-		errs = append(errs, p.qmp.conn.Close())
-	}
-	if p.tpm != nil {
-		errs = append(errs, p.tpm.Process.Kill())
-		_ = p.tpm.Wait() // killed, or ended with QEMU
-	}
-	return errors.Join(errs...)
-}
-
-// wait reaps the processes.
-func (p *power) wait() {
-	defer close(p.done)
-	if err := p.cmd.Wait(); err != nil {
-		p.fault = fmt.Errorf("QEMU ended with %w: %s", err, strings.TrimSpace(p.complaint.String()))
-	}
-	_ = p.disconnect()
-}
-
+// ended says that the host is off.
 func (p *power) ended() bool {
 	select {
 	case <-p.done:
@@ -133,57 +144,45 @@ func (p *power) ended() bool {
 	}
 }
 
-// kill takes the power away and waits until it is gone.
-func (p *power) kill() error {
-	err := p.cmd.Process.Kill()
-	<-p.done
-	if errors.Is(err, os.ErrProcessDone) {
-		return nil
-	}
-	return err
-}
-
 // PowerOff takes the power away at once. What the host had written to its disks
 // stays written, what it still held in memory is lost. A host that is off is
 // left alone.
 func (h *Host) PowerOff(context.Context) error { return h.kill() }
 
 func (h *Host) kill() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.power == nil {
+	p := h.power.Load()
+	if p == nil || p.ended() {
 		return nil
 	}
-	if err := h.power.kill(); err != nil {
+	h.mu.Lock()
+	p.cut = true
+	err := p.process.kill()
+	h.mu.Unlock() // a boot that is about to begin needs it, to see that it must not
+	if err != nil {
 		return fmt.Errorf("power off %s: %w", h.spec.Name, err)
 	}
+	<-p.done
 	return nil
 }
 
-// Off says whether the host is without power.
+// Off says whether the host is without power, at once. A reset is no power-off.
 func (h *Host) Off() bool {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.off()
+	p := h.power.Load()
+	return p == nil || p.ended()
 }
-
-func (h *Host) off() bool { return h.power == nil || h.power.ended() }
 
 // fault says how the host's QEMU ended, if not by a power-off from inside.
 func (h *Host) fault() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.power == nil || !h.power.ended() {
+	p := h.power.Load()
+	if p == nil || !p.ended() {
 		return nil
 	}
-	return h.power.fault
+	return p.fault
 }
 
 // WaitOff waits until the host is off, be it by its own system's doing.
 func (h *Host) WaitOff(ctx context.Context) error {
-	h.mu.Lock()
-	p := h.power
-	h.mu.Unlock()
+	p := h.power.Load()
 	if p == nil {
 		return nil
 	}

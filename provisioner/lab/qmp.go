@@ -6,16 +6,20 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync"
 	"syscall"
 	"time"
 )
 
 // qmp is the control connection to one QEMU process, after the QEMU Machine
 // Protocol. It is a pair of sockets made before QEMU starts, so it has no path
-// that could be too long or taken. It is not safe for concurrent use.
+// that could be too long or taken. It is safe for concurrent use.
 type qmp struct {
-	conn  net.Conn
-	lines *bufio.Scanner
+	conn net.Conn
+
+	mu      sync.Mutex
+	lines   *bufio.Scanner
+	stopped string // why QEMU says that it stops; empty as long as it does not
 }
 
 // qmpDeadline bounds one command. QEMU answers at once unless the machine is
@@ -52,7 +56,10 @@ func (q *qmp) greet() error {
 	if err := q.conn.SetDeadline(time.Now().Add(qmpDeadline)); err != nil {
 		return err
 	}
-	if !q.lines.Scan() {
+	q.mu.Lock()
+	greeted := q.lines.Scan()
+	q.mu.Unlock()
+	if !greeted {
 		return q.ended()
 	}
 	return q.execute(command{name: "qmp_capabilities"})
@@ -76,6 +83,8 @@ func (q *qmp) executeAll(commands []command) error {
 
 // execute gives one command and waits for its answer; events are passed over.
 func (q *qmp) execute(c command) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if err := q.conn.SetDeadline(time.Now().Add(qmpDeadline)); err != nil {
 		return err
 	}
@@ -87,7 +96,7 @@ func (q *qmp) execute(c command) error {
 		return fmt.Errorf("ask QEMU to %s: %w", c.name, err)
 	}
 	for q.lines.Scan() {
-		answered, err := readAnswer(q.lines.Bytes())
+		answered, err := q.read(q.lines.Bytes())
 		if err != nil {
 			return fmt.Errorf("ask QEMU to %s: %w", c.name, err)
 		}
@@ -106,16 +115,35 @@ func (q *qmp) ended() error {
 	return fmt.Errorf("QEMU has ended")
 }
 
-// readAnswer tells an answer from an event; an answer may be a refusal.
-func readAnswer(line []byte) (answered bool, err error) {
+// resetEnded says that a QEMU which has ended did so for a reset, by whomever
+// (RunState and ShutdownCause of QEMU's QAPI).
+func (q *qmp) resetEnded() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	_ = q.conn.SetDeadline(time.Now().Add(qmpDeadline)) // what was said before the end can be read after it
+	for q.lines.Scan() {
+		_, _ = q.read(q.lines.Bytes()) // the last of it; nobody waits for an answer
+	}
+	return q.stopped == "guest-reset" || q.stopped == "host-qmp-system-reset"
+}
+
+// read tells an answer from an event; an answer may be a refusal.
+func (q *qmp) read(line []byte) (answered bool, err error) {
 	var m struct {
 		Return json.RawMessage `json:"return"`
 		Error  *struct {
 			Desc string `json:"desc"`
 		} `json:"error"`
+		Event string `json:"event"`
+		Data  struct {
+			Reason string `json:"reason"`
+		} `json:"data"`
 	}
 	if err := json.Unmarshal(line, &m); err != nil {
 		return false, err
+	}
+	if m.Event == "SHUTDOWN" {
+		q.stopped = m.Data.Reason
 	}
 	if m.Error != nil {
 		return false, fmt.Errorf("refused: %s", m.Error.Desc)

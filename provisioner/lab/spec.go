@@ -1,12 +1,15 @@
 package lab
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"regexp"
 	"slices"
 	"time"
+
+	"github.com/muster-boot/muster/redfish/bmctest"
 )
 
 // Firmware is what a host runs first.
@@ -83,6 +86,9 @@ type NIC struct {
 type Spec struct {
 	Name     string
 	Firmware Firmware
+	// Manufacturer and Product are what SMBIOS says; empty means those of the
+	// BMC's family, or without a BMC the lab's own.
+	Manufacturer, Product string
 	// Serial and UUID are what SMBIOS says of the system; empty means that the
 	// serial is made from the name, and that there is no UUID.
 	Serial, UUID string
@@ -109,6 +115,10 @@ type Spec struct {
 	// controller waits for its end of the system interface (KCS), speaking what
 	// ipmi_sim calls the VM codec. Empty means that the host has none.
 	IPMI string
+	// BMC gives the host an emulated BMC with Redfish, and with it a virtual
+	// drive. Such a host can do both, UEFI and BIOS, if Firmware is UEFI; its BMC
+	// says which, boot by boot.
+	BMC *BMC
 	// NoIPv6PXE takes PXE over IPv6 out of OVMF. It changes nothing for a host
 	// that is answered over IPv4, as PXEv4 comes first; one that is left in
 	// silence gets round its boot order 30 s faster. By default the firmware
@@ -123,6 +133,7 @@ func (s Spec) withDefaults(networks []Network) Spec {
 	if s.Serial == "" {
 		s.Serial = "LAB-" + s.Name
 	}
+	s.Manufacturer, s.Product = s.make()
 	if s.CPUs == 0 {
 		s.CPUs = 2
 	}
@@ -132,6 +143,7 @@ func (s Spec) withDefaults(networks []Network) Spec {
 	if len(s.Boot) == 0 {
 		s.Boot = []Device{FromNetwork, FromDisk, FromCD}
 	}
+	s.Drive = s.Drive || s.BMC != nil
 	s.NICs, s.Disks = slices.Clone(s.NICs), slices.Clone(s.Disks)
 	for i := range s.NICs {
 		n := &s.NICs[i]
@@ -152,6 +164,18 @@ func (s Spec) withDefaults(networks []Network) Spec {
 		}
 	}
 	return s
+}
+
+// make is who made the host and what it is called.
+func (s Spec) make() (manufacturer, product string) {
+	manufacturer, product = labMaker, labProduct
+	if s.BMC != nil {
+		if p, err := bmctest.Named(s.BMC.Personality); err == nil { // else there will be no such host
+			id := p.Identity(0)
+			manufacturer, product = id.Manufacturer, cmp.Or(id.Product, product)
+		}
+	}
+	return cmp.Or(s.Manufacturer, manufacturer), cmp.Or(s.Product, product)
 }
 
 // diskSerial makes a serial that differs between the disks of a lab; the end of
