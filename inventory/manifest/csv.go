@@ -16,12 +16,15 @@ type Row struct {
 	MACs      []string  `json:"macs,omitempty"`   // lower case with colons
 	UUID      string    `json:"uuid,omitempty"`   // lower case with hyphens, in the byte order written
 	Name      string    `json:"name,omitempty"`   // a host name label in lower case
+	BMC       BMC       `json:"bmc,omitzero"`     // zero: none is listed
+	Static    Static    `json:"static,omitzero"`  // zero: all by DHCP
 	Overrides Overrides `json:"overrides,omitzero"`
 }
 
 // NeedsDiscovery reports whether the host can only be recognised by what the
-// scout reads: a network that is silent to unlisted hosts would never answer it.
-func (r Row) NeedsDiscovery() bool { return len(r.MACs) == 0 && r.UUID == "" }
+// scout reads: a network that is silent to unlisted hosts would never answer
+// it. A BMC starts its host and tells who it is.
+func (r Row) NeedsDiscovery() bool { return len(r.MACs) == 0 && r.UUID == "" && !r.BMC.Listed() }
 
 // Problem is something about one cell. Line 0 is the file as a whole.
 type Problem struct {
@@ -51,25 +54,36 @@ func (p Problems) Error() string {
 	return strings.Join(words, "\n")
 }
 
-// ReadCSV reads a manifest. The first line that is neither blank nor begins
-// with # names the columns, in any order: serial, mac (several columns or
-// several in a cell), uuid, name, and those of [Overrides]. Headings may be
-// written as sheets do ("S/N", "MAC Address"); unknown ones are left out with a
-// warning. With a non-nil error there are no rows; a [Problems] names every
-// cell that is wrong. Warnings are about what was left out.
-func ReadCSV(r io.Reader) (rows []Row, warnings []Problem, err error) {
+// Defaults are what an order says for all rows of its manifest.
+type Defaults struct {
+	BMC     BMCDefaults
+	Network NetworkDefaults
+	// Unread says that the order could not be read: what it would add to a row is
+	// then not missed.
+	Unread bool
+}
+
+// ReadCSV reads a manifest and completes its rows with what the order says for
+// all. The first line that is neither blank nor begins with # names the
+// columns, in any order: serial, mac (several columns or several in a cell),
+// uuid, name, those of [BMC] and [Static], and those of [Overrides]. Headings
+// may be written as sheets do ("S/N", "iDRAC IP"); unknown ones are left out
+// with a warning. With a non-nil error there are no rows; a [Problems] names
+// every cell that is wrong, and no password. Warnings are about what was left
+// out.
+func ReadCSV(r io.Reader, defaults Defaults) (rows []Row, warnings []Problem, err error) {
 	t, err := readTable(r)
 	if err != nil {
 		return nil, nil, err
 	}
-	p := newReading(t)
+	p := newReading(t, defaults)
 	for _, l := range t.lines {
 		p.line(l)
 	}
 	if len(p.problems) == 0 && len(p.rows) == 0 {
 		p.problems = Problems{{Text: "the manifest lists no host"}}
 	}
-	p.duplicates()
+	p.claims()
 	if len(p.problems) > 0 {
 		slices.SortStableFunc(p.problems, func(a, b Problem) int { return a.Line - b.Line })
 		return nil, p.warnings, p.problems
@@ -79,6 +93,7 @@ func ReadCSV(r io.Reader) (rows []Row, warnings []Problem, err error) {
 
 // reading gathers rows and what is wrong with them.
 type reading struct {
+	defaults Defaults
 	header   []string
 	fields   []field
 	rows     []Row
@@ -86,64 +101,8 @@ type reading struct {
 	problems Problems
 }
 
-// field is what a column means.
-type field int
-
-const (
-	unused field = iota
-	serial
-	mac
-	uuid
-	name
-	profileName
-	image
-	handoff
-	erase
-	after
-	installDisk
-	transport
-)
-
-// fieldOf understands the headings that people and exports of vendors use; it
-// looks at letters and digits only.
-func fieldOf(heading string) field {
-	letters := strings.Map(func(r rune) rune {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			return r
-		}
-		return -1
-	}, strings.ToLower(heading))
-	switch letters {
-	case "serial", "serialnumber", "serialno", "sn", "systemserial", "systemserialnumber", "servicetag":
-		return serial
-	case "uuid", "systemuuid", "smbiosuuid", "guid", "systemguid":
-		return uuid
-	case "name", "host", "hostname":
-		return name
-	case "profile":
-		return profileName
-	case "image":
-		return image
-	case "handoff":
-		return handoff
-	case "erase":
-		return erase
-	case "after":
-		return after
-	case "installdisk", "disk":
-		return installDisk
-	case "transport":
-		return transport
-	}
-	switch strings.TrimRight(letters, "0123456789") {
-	case "mac", "macs", "macaddress", "macaddresses", "macaddr", "nicmac", "bootmac", "pxemac":
-		return mac
-	}
-	return unused
-}
-
-func newReading(t table) *reading {
-	p := &reading{header: t.header}
+func newReading(t table, defaults Defaults) *reading {
+	p := &reading{defaults: defaults, header: t.header}
 	first := map[field]string{}
 	for _, heading := range t.header {
 		f := fieldOf(heading)
@@ -151,79 +110,134 @@ func newReading(t table) *reading {
 		if f == unused && heading != "" {
 			p.warnings = append(p.warnings, Problem{Text: fmt.Sprintf("column %q is not used", heading)})
 		}
-		if before, ok := first[f]; ok && f != unused && f != mac {
+		if before, ok := first[f]; ok && f != unused && !f.several() {
 			p.problems = append(p.problems, Problem{Text: fmt.Sprintf("columns %q and %q mean the same; keep one", before, heading)})
 		}
 		first[f] = heading
 	}
-	if !slices.ContainsFunc(p.fields, func(f field) bool { return f == serial || f == mac || f == uuid }) {
-		p.problems = append(p.problems, Problem{Text: "no column is called serial, mac or uuid; the first line must name the columns"})
+	if !slices.ContainsFunc(p.fields, field.identifies) {
+		p.warnings = nil // they may quote a line of hosts, with passwords
+		p.problems = append(p.problems, Problem{Text: "no column is called serial, mac, uuid, bmc_address or bmc_mac; the first line must name the columns"})
 	}
 	return p
 }
 
+// line reads one row. Of a line that has more cells than the first, nobody
+// knows which cell is whose.
 func (p *reading) line(l line) {
-	row := Row{Line: l.number}
+	if i := slices.IndexFunc(l.cells[min(len(l.cells), len(p.fields)):], func(cell string) bool { return cell != "" }); i >= 0 {
+		p.problems = append(p.problems, Problem{Line: l.number, Text: fmt.Sprintf(
+			"cell %d stands under no heading; is a separator too many in this line? Put cells that hold one in double quotes", len(p.fields)+i+1)})
+		return
+	}
+	d := draft{Row: Row{Line: l.number}}
 	before := len(p.problems)
 	for i, cell := range l.cells {
 		if cell == "" {
 			continue
 		}
-		if i >= len(p.fields) {
-			p.problems = append(p.problems, Problem{Line: l.number, Text: fmt.Sprintf("cell %q stands under no heading; is a separator too many in this line?", cell)})
-			break
-		}
-		wrong, odd := row.take(p.fields[i], cell)
-		if wrong != "" {
-			p.problems = append(p.problems, Problem{l.number, p.header[i], wrong})
-		}
+		wrong, odd := d.take(p.fields[i], cell)
+		p.refuse(l.number, p.fields[i], wrong)
 		if odd != "" {
 			p.warnings = append(p.warnings, Problem{l.number, p.header[i], odd})
 		}
 	}
-	if len(p.problems) == before && row.Serial == "" && row.NeedsDiscovery() {
-		p.problems = append(p.problems, Problem{Line: l.number, Text: "nothing here tells which host it is; give a serial, a MAC or a UUID"})
+	if len(p.problems) == before {
+		p.complete(&d)
 	}
-	p.rows = append(p.rows, row)
+	p.rows = append(p.rows, d.Row)
+}
+
+// complete joins the cells of a row with each other and with the order.
+func (p *reading) complete(d *draft) {
+	if !d.identified() {
+		p.problems = append(p.problems, Problem{Line: d.Line, Text: "nothing here tells which host it is; give a serial, a MAC, a UUID, or the address or MAC of its BMC"})
+	}
+	for _, f := range append(d.completeBMC(p.defaults), d.completeStatic(p.defaults)...) {
+		p.refuse(d.Line, f.field, f.text)
+	}
+}
+
+// refuse notes what is wrong, if anything is, under the heading of a field.
+func (p *reading) refuse(number int, f field, wrong string) {
+	if wrong != "" {
+		p.problems = append(p.problems, Problem{number, p.heading(f), wrong})
+	}
+}
+
+// heading is that of the first column of a field; empty where the value came
+// from the order.
+func (p *reading) heading(f field) string {
+	if i := slices.Index(p.fields, f); i >= 0 {
+		return p.header[i]
+	}
+	return ""
+}
+
+// draft is a row that is being read.
+type draft struct {
+	Row
+	net network
+}
+
+func (r Row) identified() bool { return r.Serial != "" || !r.NeedsDiscovery() }
+
+// fault is what is wrong with a field of a row, beside others.
+type fault struct {
+	field field
+	text  string
 }
 
 // take puts one cell into the row. wrong refuses the manifest, odd only warns.
-func (r *Row) take(f field, cell string) (wrong, odd string) {
+func (d *draft) take(f field, cell string) (wrong, odd string) {
 	switch f {
 	case unused:
 	case serial:
-		return r.takeSerial(cell)
+		return d.takeSerial(cell)
 	case mac:
-		return r.takeMACs(cell), ""
+		return d.takeMACs(cell), ""
 	case uuid:
-		return r.takeUUID(cell)
+		return d.takeUUID(cell)
 	case name:
-		r.Name = strings.ToLower(cell)
-		if !labelled(r.Name) {
+		d.Name = strings.ToLower(cell)
+		if !labelled(d.Name) {
 			return fmt.Sprintf("%q cannot be a host name; use up to 63 letters, digits and hyphens", cell), ""
 		}
-	case profileName:
-		r.Overrides.Profile = cell
-	case image:
-		r.Overrides.Image = cell
-	case handoff:
-		r.Overrides.Handoff = cell
-	case erase:
-		r.Overrides.Erase = Erase(strings.ToLower(cell))
-		return r.Overrides.Erase.fault(), ""
-	case after:
-		r.Overrides.After = After(strings.ToLower(cell))
-		return r.Overrides.After.fault(), ""
-	case transport:
-		r.Overrides.Transport = Transport(strings.ToLower(cell))
-		return r.Overrides.Transport.fault(), ""
-	case installDisk:
-		r.Overrides.InstallDisk = strings.TrimPrefix(cell, "/dev/disk/by-id/")
-		if strings.ContainsAny(r.Overrides.InstallDisk, "/ \t\n") {
-			return fmt.Sprintf("%q is not a name under /dev/disk/by-id", cell), ""
-		}
+	case profileName, image, handoff, erase, after, installDisk, transport:
+		return d.Overrides.take(f, cell), ""
+	case bmcAddress, bmcMAC, bmcUser, bmcPassword, bmcFingerprint, bmcSystem, bmcDriver:
+		return d.BMC.take(f, cell), ""
+	case address, prefix, gateway, dns, vlan, netMAC:
+		return d.net.take(f, cell), ""
 	}
 	return "", ""
+}
+
+// take puts the cell of a column of [Overrides] into its place.
+func (o *Overrides) take(f field, cell string) (wrong string) {
+	switch f {
+	case profileName:
+		o.Profile = cell
+	case image:
+		o.Image = cell
+	case handoff:
+		o.Handoff = cell
+	case erase:
+		o.Erase = Erase(strings.ToLower(cell))
+		return o.Erase.fault()
+	case after:
+		o.After = After(strings.ToLower(cell))
+		return o.After.fault()
+	case transport:
+		o.Transport = Transport(strings.ToLower(cell))
+		return o.Transport.fault()
+	case installDisk:
+		o.InstallDisk = strings.TrimPrefix(cell, "/dev/disk/by-id/")
+		if strings.ContainsAny(o.InstallDisk, "/ \t\n") {
+			return fmt.Sprintf("%q is not a name under /dev/disk/by-id", cell)
+		}
+	}
+	return ""
 }
 
 func (r *Row) takeSerial(cell string) (wrong, odd string) {
@@ -268,34 +282,4 @@ func (r *Row) takeUUID(cell string) (wrong, odd string) {
 	}
 	r.UUID = u
 	return "", ""
-}
-
-// duplicates finds keys that two rows claim. UUIDs that differ only in byte
-// order are the same.
-func (p *reading) duplicates() {
-	first := map[string]int{}
-	claim := func(r Row, f field, key, value string) {
-		if value == "" {
-			return
-		}
-		id := fmt.Sprint(f, key)
-		if line, ok := first[id]; ok && line != r.Line {
-			p.problems = append(p.problems, Problem{r.Line, p.heading(f), fmt.Sprintf("%q already stands in line %d", value, line)})
-			return
-		}
-		first[id] = r.Line
-	}
-	for _, r := range p.rows {
-		claim(r, serial, inventory.NormalSerial(r.Serial), r.Serial)
-		swapped, _ := inventory.SwapUUID(r.UUID)
-		claim(r, uuid, min(r.UUID, swapped), r.UUID)
-		claim(r, name, r.Name, r.Name)
-		for _, m := range r.MACs {
-			claim(r, mac, m, m)
-		}
-	}
-}
-
-func (p *reading) heading(f field) string {
-	return p.header[slices.Index(p.fields, f)]
 }

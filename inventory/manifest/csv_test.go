@@ -43,7 +43,7 @@ func TestReadCSVUnderstandsWhatSheetsWrite(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			got, warnings, err := ReadCSV(strings.NewReader(tt.in))
+			got, warnings, err := ReadCSV(strings.NewReader(tt.in), Defaults{})
 			if err != nil || len(warnings) > 0 {
 				t.Fatalf("error %v, warnings %v", err, warnings)
 			}
@@ -72,7 +72,7 @@ func TestReadCSVTakesSeveralMACsAndOverrides(t *testing.T) {
 			Overrides: Overrides{"big", "v2", "callhome", Allowed, PowerOff, "nvme-X", UEFIHTTP}},
 		{Line: 3, Serial: "A2", MACs: []string{"52:54:00:00:00:04"}},
 	}
-	got, _, err := ReadCSV(strings.NewReader(in))
+	got, _, err := ReadCSV(strings.NewReader(in), Defaults{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -88,13 +88,14 @@ func TestReadCSVNamesEveryWrongCellAndImportsNothing(t *testing.T) {
 		",5254.0000.0001,44454c4c-3500-1032-804d-b7c04f4e3233,H1,,\n" + // line 4: MAC, UUID (swapped) and name again
 		",,,h5,,\n" + // line 5: no identity
 		"1.23457E+11,,xyz,under_score,always,/dev/sda,tape\n" + // line 6: all wrong
-		"A7,01:00:5e:00:00:01,,,,,,surplus\n" // line 7: group address, cell without heading
+		"A7,01:00:5e:00:00:01,,,,,\n" + // line 7: group address
+		"A8,52:54:00:00:00:08,,,,,,surplus\n" // line 8: cell without heading
 	want := `line 3, column "MAC": "52:54:00:00:00:0z" is not the MAC address of a network port; write it like 52:54:00:12:34:56
 line 3, column "Serial": "a1" already stands in line 2
 line 4, column "UUID": "44454c4c-3500-1032-804d-b7c04f4e3233" already stands in line 2
 line 4, column "Name": "h1" already stands in line 2
 line 4, column "MAC": "52:54:00:00:00:01" already stands in line 2
-line 5: nothing here tells which host it is; give a serial, a MAC or a UUID
+line 5: nothing here tells which host it is; give a serial, a MAC, a UUID, or the address or MAC of its BMC
 line 6, column "Serial": "1.23457E+11" is a number that a spreadsheet has rounded; format the column as text and enter the serial again
 line 6, column "UUID": "xyz" is not a UUID; it has 32 hexadecimal digits
 line 6, column "Name": "under_score" cannot be a host name; use up to 63 letters, digits and hyphens
@@ -102,8 +103,8 @@ line 6, column "Erase": "always" is neither never nor allowed
 line 6, column "Install Disk": "/dev/sda" is not a name under /dev/disk/by-id
 line 6, column "Transport": "tape" is none of netboot, media, uefi-http, write
 line 7, column "MAC": "01:00:5e:00:00:01" is not the MAC address of a network port; write it like 52:54:00:12:34:56
-line 7: cell "surplus" stands under no heading; is a separator too many in this line?`
-	rows, _, err := ReadCSV(strings.NewReader(in))
+line 8: cell 8 stands under no heading; is a separator too many in this line? Put cells that hold one in double quotes`
+	rows, _, err := ReadCSV(strings.NewReader(in), Defaults{})
 	if rows != nil {
 		t.Errorf("%d rows were imported", len(rows))
 	}
@@ -120,15 +121,15 @@ line 7: cell "surplus" stands under no heading; is a separator too many in this 
 
 func TestReadCSVRefusesFilesThatAreNoManifest(t *testing.T) {
 	for in, want := range map[string]string{
-		"":                          "no column is called serial, mac or uuid",
-		"rack,unit\n4,12\n":         "no column is called serial, mac or uuid",
+		"":                          "no column is called serial, mac, uuid, bmc_address or bmc_mac",
+		"rack,unit\n4,12\n":         "no column is called serial, mac, uuid, bmc_address or bmc_mac",
 		"serial,mac\n":              "the manifest lists no host",
 		"serial,S/N\nA,B\n":         `columns "serial" and "S/N" mean the same; keep one`,
 		"serial,name\nA1,\"x\n":     "line 2: at character",
 		"serial,name\nA1,B\xfcro\n": "line 2: this line is not UTF-8 text",
 		"serial\n" + strings.Repeat("x", maxBytes): "the manifest is larger than 16 MiB",
 	} {
-		_, _, err := ReadCSV(strings.NewReader(in))
+		_, _, err := ReadCSV(strings.NewReader(in), Defaults{})
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%.20q: got %v, want %s...", in, err, want)
 		}
@@ -136,8 +137,8 @@ func TestReadCSVRefusesFilesThatAreNoManifest(t *testing.T) {
 }
 
 func TestReadCSVWarnsOfWhatItLeavesOut(t *testing.T) {
-	in := "serial,uuid,mac,Rack,BMC MAC\nTo be filled by O.E.M.,03000200-0400-0500-0006-000700080009,525400000001,4,525400000002\n"
-	rows, warnings, err := ReadCSV(strings.NewReader(in))
+	in := "serial,uuid,mac,Rack,Unit\nTo be filled by O.E.M.,03000200-0400-0500-0006-000700080009,525400000001,4,12\n"
+	rows, warnings, err := ReadCSV(strings.NewReader(in), Defaults{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -146,7 +147,7 @@ func TestReadCSVWarnsOfWhatItLeavesOut(t *testing.T) {
 	}
 	want := []string{
 		`column "Rack" is not used`,
-		`column "BMC MAC" is not used`,
+		`column "Unit" is not used`,
 		`line 2, column "serial": "To be filled by O.E.M." says nothing and is left out`,
 		`line 2, column "uuid": "03000200-0400-0500-0006-000700080009" is a maker's default that many boards share and is left out`,
 	}
@@ -159,13 +160,14 @@ func TestReadCSVWarnsOfWhatItLeavesOut(t *testing.T) {
 	}
 }
 
-func TestNeedsDiscoveryWithoutMACAndUUID(t *testing.T) {
+func TestNeedsDiscoveryWithoutMACUUIDAndBMC(t *testing.T) {
 	for _, tt := range []struct {
 		row  Row
 		want bool
 	}{
 		{Row{Serial: "A"}, true},
 		{Row{Serial: "A", MACs: []string{"52:54:00:00:00:01"}}, false},
+		{Row{Serial: "A", BMC: BMC{MAC: "52:54:00:00:00:01"}}, false},
 		{Row{Serial: "A", UUID: "4c4c4544-0035-3210-804d-b7c04f4e3233"}, false},
 	} {
 		if got := tt.row.NeedsDiscovery(); got != tt.want {
@@ -179,9 +181,10 @@ func FuzzReadCSV(f *testing.F) {
 	f.Add([]byte("sep=;\r\nS/N;MAC\r\n\"A;1\";5254.0000.0001\r\n"))
 	f.Add([]byte(utf16le("serial\tmac\nA\t525400000001\n")))
 	f.Add([]byte("serial\n\"unterminated"))
+	f.Add([]byte("iDRAC IP,idrac user,idrac password,ip,netmask,gw,dns 1,vlan,bmc driver\nhttps://10.0.0.9/,root,x,10.1.0.9,255.255.255.0,10.1.0.1,10.1.0.2,7,ipmi\n"))
 	f.Add([]byte("\xff\xfe\x00"))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		rows, _, err := ReadCSV(strings.NewReader(string(data)))
+		rows, _, err := ReadCSV(strings.NewReader(string(data)), Defaults{})
 		if err != nil && rows != nil {
 			t.Error("rows in spite of an error")
 		}

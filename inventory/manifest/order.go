@@ -31,6 +31,9 @@ type Order struct {
 	Secrets   Secrets   `json:"-" yaml:"secrets"`                     // what the template says and nobody else may read
 	Transport Transport `json:"transport,omitempty" yaml:"transport"` // empty: muster chooses by image
 
+	BMC     BMCDefaults     `json:"bmc,omitzero" yaml:"bmc"`         // for all rows that list a BMC
+	Network NetworkDefaults `json:"network,omitzero" yaml:"network"` // for all rows that list an address
+
 	// Lines are those of the file on which the values of its keys begin, from 1;
 	// a key that is not there has none.
 	Lines map[string]int `json:"-" yaml:"-"`
@@ -104,7 +107,7 @@ func ParseOrder(data []byte) (Order, error) {
 		return Order{}, fmt.Errorf("read order: %w", doc.Errorf(key, "%s", text))
 	}
 	o.Lines = map[string]int{}
-	for _, key := range []string{"image", "handoff", "config", "template", "transport"} {
+	for _, key := range []string{"image", "handoff", "config", "template", "transport", "bmc"} {
 		if place := doc.Errorf(key, ""); place.Line > 0 {
 			o.Lines[key] = place.Line
 		}
@@ -137,8 +140,17 @@ func (o Order) fault() (key, text string) {
 	if len(o.Template) > maxTemplate {
 		return "template", fmt.Sprintf("%d bytes are too many: a template has at most %d", len(o.Template), maxTemplate)
 	}
+	if key, text := o.BMC.fault(); text != "" {
+		return key, text
+	}
+	if key, text := o.Network.fault(); text != "" {
+		return key, text
+	}
 	return o.Secrets.fault()
 }
+
+// Defaults are what the order says for all rows of its manifest.
+func (o Order) Defaults() Defaults { return Defaults{BMC: o.BMC, Network: o.Network} }
 
 // Bounds of what an order adds to the configuration of its hosts.
 const (
