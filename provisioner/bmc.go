@@ -7,17 +7,28 @@ import (
 
 // Controller is how a host's BMC is entered, as people said it.
 type Controller struct {
-	Address     string `json:"address"` // IP address or name, with a port if it is not the usual one
-	MAC         string `json:"mac,omitempty"`
+	Address     string `json:"address"`       // IP address or name, with a port if it is not the usual one; empty: where DHCP put its MAC
+	MAC         string `json:"mac,omitempty"` // lower case with colons
 	User        string `json:"user,omitempty"`
 	Password    []byte `json:"password,omitempty"`    // sealed; its context is that of [Controller.Context]
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of its certificate; empty: the first seen is pinned
 	System      string `json:"system,omitempty"`      // where one BMC has several
 	Driver      string `json:"driver,omitempty"`      // redfish or ipmi; empty: redfish
+	// Added says that a person gave it for this host by itself: a manifest that
+	// lists no BMC leaves it as it is.
+	Added bool `json:"added,omitempty"`
 }
 
-// Context is what the password is sealed for: it opens at no other BMC.
-func (c Controller) Context() string { return "bmc " + c.Address + " " + c.User }
+// Context is what the password is sealed for: it opens at no other BMC, and not
+// for another account.
+func (c Controller) Context() string { return "bmc " + c.Address + " " + c.MAC + " " + c.User }
+
+// Is reports whether both words mean one BMC and, where it has several systems,
+// one system.
+func (c Controller) Is(o Controller) bool {
+	place := c.Address != "" && c.Address == o.Address || c.MAC != "" && c.MAC == o.MAC
+	return place && (c.System == o.System || c.System == "" || o.System == "")
+}
 
 // Static is a host's own address, for hosts that no DHCP server serves.
 type Static struct {

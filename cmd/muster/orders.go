@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 	"strings"
 
@@ -50,7 +51,8 @@ func (s *session) orderImport() *cobra.Command {
 	return s.reading(cmd)
 }
 
-// readImport reads the files of an order.
+// readImport reads the files of an order. The order names the file of its BMCs'
+// password from where it lies itself.
 func readImport(order, manifest string, profiles []string) (v1.Import, error) {
 	in := v1.Import{Profiles: []string{}}
 	var err error
@@ -59,6 +61,14 @@ func readImport(order, manifest string, profiles []string) (v1.Import, error) {
 	}
 	if in.Manifest, err = readFile(manifest); err != nil {
 		return in, err
+	}
+	if name := api.PasswordFile(in.Order); name != "" {
+		if !filepath.IsAbs(name) {
+			name = filepath.Join(filepath.Dir(order), name)
+		}
+		if in.BMCPassword, err = readFile(name); err != nil {
+			return in, err
+		}
 	}
 	for _, name := range profiles {
 		text, err := readFile(name)
@@ -105,7 +115,7 @@ func (s *session) orderLint() *cobra.Command {
 			draft, wrong := api.ReadDraft(in)
 			l := lint{Errors: append([]v1.Remark{}, wrong...), Warnings: append([]v1.Remark{}, draft.Warnings...), Hosts: len(draft.Rows)}
 			if len(wrong) == 0 {
-				if l, err = s.askServer(cmd.Context(), in, l); err != nil {
+				if l, err = s.askServer(cmd.Context(), in, draft, l); err != nil {
 					return err
 				}
 			}
@@ -123,7 +133,7 @@ func (s *session) orderLint() *cobra.Command {
 }
 
 // askServer adds to a lint of files what the server says, if there is one.
-func (s *session) askServer(ctx context.Context, in v1.Import, l lint) (lint, error) {
+func (s *session) askServer(ctx context.Context, in v1.Import, draft api.Draft, l lint) (lint, error) {
 	c, err := s.client()
 	if err != nil {
 		return l, err
@@ -135,6 +145,7 @@ func (s *session) askServer(ctx context.Context, in v1.Import, l lint) (lint, er
 	case err == nil:
 		l.Server, l.Warnings = true, report.Warnings
 	case errors.As(err, &away):
+		l.Warnings = append(l.Warnings, draft.Locked()...)
 		return l, nil
 	case errors.As(err, &problem) && len(problem.Errors) > 0:
 		l.Server, l.Errors = true, problem.Errors

@@ -67,6 +67,7 @@ var arrows = []arrow{
 	{"provisioner/api/apitest", "provisioner/api", "serves it for tests"},
 	{"provisioner/api/apitest", "provisioner/api/v1", "its catalog speaks them"},
 	{"provisioner/api/apitest", "provisioner/store/...", "over a real store"},
+	{"provisioner/api/apitest", "provisioner/seal", "with a real key for the passwords of BMCs"},
 
 	{"pxe/...", "pxe/...", "one instrument"},
 	{"redfish/...", "redfish/...", "one instrument"},

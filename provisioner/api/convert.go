@@ -28,6 +28,7 @@ func HostShape(h provisioner.Host) v1.Host {
 		Attempt: string(h.Status.Attempt.ID), Tries: h.Status.Tries, Started: h.Intent.Started, Hold: h.Intent.Hold, Pending: pending(h),
 		Profile: h.Intent.Profile, Image: h.Intent.Image, Way: way(h), Handoff: h.Intent.Handoff,
 		Findings: findings(h.Status.Findings), Progress: progress(h), Receipt: receipt(h.Facts.Receipt),
+		BMC: bmcShape(h), Static: staticShape(h.Intent.Row.Static),
 		Aliases: texts(h.Aliases), Created: h.Created, Entries: h.Entries,
 	}
 	if s := h.Facts.Sighting; s != nil {

@@ -118,7 +118,7 @@ func (p *people) plan(r *http.Request, draft Draft, ids mintByLine, try trial) (
 	if err != nil && provisioner.KindOf(err) != provisioner.NotFound {
 		return store.Change{}, v1.Imported{}, err
 	}
-	im := importer{Draft: draft, image: p.digestOf(r.Context()), drivers: p.Drivers, discover: p.Discover, now: p.Now(), mint: ids.mint, try: try}
+	im := importer{Draft: draft, image: p.digestOf(r.Context()), drivers: p.Drivers, discover: p.Discover, sealer: p.Sealer, now: p.Now(), mint: ids.mint, try: try}
 	change, report, wrong := im.plan(prior, p.Mirror.Hosts())
 	if len(wrong) > 0 {
 		return store.Change{}, v1.Imported{}, refusedImport(wrong)

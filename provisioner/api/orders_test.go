@@ -116,7 +116,7 @@ func TestARowThatIsTwoHostsIsWrong(t *testing.T) {
 	s := newSite(t)
 	s.imports(twoRows)
 	_, err := s.Import(t.Context(), v1.Import{Order: order, Manifest: "serial,mac\nS1,52:54:00:00:00:02\n"})
-	refused(t, err, 422, "manifest line 2: its serial, UUID and MACs are those of hosts")
+	refused(t, err, 422, "manifest line 2: its serial, UUID, MACs or BMC are those of hosts")
 }
 
 func TestHostsThatWillNotBeAnsweredAreSaid(t *testing.T) {

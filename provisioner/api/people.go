@@ -37,6 +37,7 @@ type Options struct {
 	Drivers  []string // names of the hand-offs that orders may name
 	Discover bool     // some network gives the scout to unlisted hosts
 	Version  string   // of muster
+	Sealer   Sealer   // of BMCs' passwords
 	// Installer tries and shows what hosts are given; nil: an order may say what
 	// it likes, and nothing can be shown.
 	Installer Installer

@@ -9,7 +9,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/inventory/manifest"
 	"github.com/muster-boot/muster/inventory/profile"
 	"github.com/muster-boot/muster/provisioner"
@@ -24,6 +23,7 @@ type importer struct {
 	image    func(ref string) (digest string, err error)
 	drivers  []string
 	discover bool // some network gives the scout to unlisted hosts
+	sealer   Sealer
 	now      time.Time
 	mint     func(line int) provisioner.HostID                                  // the same for the same line, also in a later try
 	try      func(line int, o provisioner.Order, want provisioner.Intent) error // what a host would be given; nil: anything goes
@@ -43,12 +43,17 @@ func (im importer) plan(prior provisioner.Order, hosts []provisioner.Host) (chan
 		wrong = im.tried(order, wants)
 	}
 	matches, remarks := matchRows(order.Name, im.Rows, hosts)
-	if wrong = append(wrong, remarks...); len(wrong) > 0 {
+	wrong = append(wrong, remarks...)
+	wrong = append(wrong, im.taken(order.Name, matches, hosts)...)
+	if len(wrong) > 0 {
 		return store.Change{}, v1.Imported{}, wrong
+	}
+	for i := range wants {
+		wants[i].BMC = im.controller(im.Rows[i].BMC, matches[i])
 	}
 	b := booking{importer: im, report: v1.Imported{
 		Order: string(order.Name), Hosts: len(im.Rows), Added: []string{}, Changed: []string{}, Removed: []string{}, Kept: []string{},
-		Warnings: append(slices.Clone(im.Warnings), im.silent()...),
+		Warnings: slices.Concat(im.Warnings, im.silent(), im.locked(wants)),
 	}}
 	listed := make(map[provisioner.HostID]bool)
 	for i, want := range wants {
@@ -126,7 +131,7 @@ func (im importer) intent(order provisioner.Order, row manifest.Row) (provisione
 	}
 	return provisioner.Intent{
 		Order:   order.Name,
-		Row:     provisioner.Row{Line: row.Line, Serial: row.Serial, UUID: row.UUID, MACs: row.MACs, Name: row.Name},
+		Row:     provisioner.Row{Line: row.Line, Serial: row.Serial, UUID: row.UUID, MACs: row.MACs, Name: row.Name, Static: provisioner.Static(row.Static)},
 		Profile: o.Profile, Rules: rules, Image: digest, Handoff: o.Handoff.Driver,
 		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config, Way: provisioner.Way(o.Transport), Started: !order.Started.IsZero(),
 	}, wrong
@@ -221,87 +226,6 @@ func abridge(lines []string) string {
 	return strings.Join(lines, ", ")
 }
 
-// matchRows finds the host that each row is already, or nil. A row that is
-// several hosts, or one of another order, is wrong.
-func matchRows(order provisioner.OrderName, rows []manifest.Row, hosts []provisioner.Host) ([]*provisioner.Host, []v1.Remark) {
-	byKey := make(map[string][]*provisioner.Host)
-	for i := range hosts {
-		if hosts[i].Intent.Order == "" {
-			continue // the engine recognises unlisted hosts by what they show
-		}
-		for _, key := range keysOf(hosts[i]) {
-			byKey[key] = append(byKey[key], &hosts[i])
-		}
-	}
-	var wrong []v1.Remark
-	matches := make([]*provisioner.Host, len(rows))
-	lineOf := make(map[provisioner.HostID]int)
-	for i, row := range rows {
-		match, text := one(order, row, byKey)
-		if match != nil && lineOf[match.ID] > 0 {
-			text = fmt.Sprintf("this is host %s, and so is line %d", match.ID, lineOf[match.ID])
-		}
-		if text != "" {
-			wrong = append(wrong, v1.Remark{Source: "manifest", Line: row.Line, Text: text})
-			continue
-		}
-		if matches[i] = match; match != nil {
-			lineOf[match.ID] = row.Line
-		}
-	}
-	return matches, wrong
-}
-
-// one is the host that a row is, or why nobody can say.
-func one(order provisioner.OrderName, row manifest.Row, byKey map[string][]*provisioner.Host) (*provisioner.Host, string) {
-	var found []*provisioner.Host
-	for _, key := range keys(row.Serial, row.UUID, row.MACs) {
-		for _, h := range byKey[key] {
-			if !slices.Contains(found, h) {
-				found = append(found, h)
-			}
-		}
-	}
-	switch {
-	case len(found) == 0:
-		return nil, ""
-	case len(found) > 1:
-		return nil, fmt.Sprintf("its serial, UUID and MACs are those of hosts %s and %s: correct the row", found[0].ID, found[1].ID)
-	case found[0].Intent.Order != order:
-		return nil, fmt.Sprintf("host %s of order %s is this one already: remove it first with muster host rm %s", found[0].ID, found[0].Intent.Order, found[0].ID)
-	}
-	return found[0], ""
-}
-
-func keysOf(h provisioner.Host) []string {
-	listed := keys(h.Intent.Row.Serial, h.Intent.Row.UUID, h.Intent.Row.MACs)
-	if r := h.Facts.Report; r != nil {
-		listed = append(listed, keys(r.Report.System.Serial, r.Report.System.UUID, nil)...)
-	}
-	slices.Sort(listed)
-	return slices.Compact(listed)
-}
-
-// keys are what identifies a host, as comparable texts; junk is left out.
-func keys(serial, uuid string, macs []string) []string {
-	var list []string
-	if s := inventory.NormalSerial(serial); s != "" {
-		list = append(list, "serial "+s)
-	}
-	if u, genuine := inventory.NormalUUID(uuid); genuine {
-		list = append(list, "uuid "+u)
-		if swapped, known := inventory.SwapUUID(u); known {
-			list = append(list, "uuid "+swapped)
-		}
-	}
-	for _, mac := range macs {
-		if m, genuine := inventory.NormalMAC(mac); genuine {
-			list = append(list, "mac "+m)
-		}
-	}
-	return list
-}
-
 // booking gathers what an import changes.
 type booking struct {
 	importer
@@ -342,7 +266,7 @@ func (b *booking) add(want provisioner.Intent) provisioner.HostID {
 // unlist books a host that is in the order but no longer in its manifest, and
 // reports whether it is kept.
 func (b *booking) unlist(h provisioner.Host) bool {
-	if seen := h.Facts.Sighting != nil || h.Facts.Scout != nil || h.Facts.Report != nil; seen {
+	if wasSeen(h) {
 		b.report.Kept = append(b.report.Kept, string(h.ID))
 		b.warn("host %s is no longer listed but was seen (it is %s), so it is kept: remove it with muster host rm %s", h.ID, h.Status.Phase, h.ID)
 		return true
@@ -351,6 +275,12 @@ func (b *booking) unlist(h provisioner.Host) bool {
 	b.change.Entries = append(b.change.Entries, b.entry(h, fmt.Sprintf("No longer listed in order %s and never seen: removed.", h.Intent.Order)))
 	b.report.Removed = append(b.report.Removed, string(h.ID))
 	return false
+}
+
+// wasSeen tells whether anything showed that h is there.
+func wasSeen(h provisioner.Host) bool {
+	f := h.Facts
+	return f.Sighting != nil || f.Scout != nil || f.Report != nil || f.BMC != nil || len(f.Errands) > 0
 }
 
 func (b *booking) write(h provisioner.Host, text string) {

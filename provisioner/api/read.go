@@ -29,8 +29,15 @@ func ReadDraft(in v1.Import) (Draft, []v1.Remark) {
 	if err != nil {
 		wrong = append(wrong, remarkOf("order", err))
 	}
+	defaults := order.Defaults()
+	defaults.Unread = err != nil
 	d.Order = order
-	rows, warnings, err := manifest.ReadCSV(strings.NewReader(in.Manifest))
+	if order.BMC.PasswordFile != "" {
+		if err := defaults.BMC.Give(in.BMCPassword); err != nil {
+			wrong = append(wrong, v1.Remark{Source: "order", Line: order.Lines["bmc"], Text: "bmc.password_file: " + err.Error()})
+		}
+	}
+	rows, warnings, err := manifest.ReadCSV(strings.NewReader(in.Manifest), defaults)
 	d.Rows, d.Warnings = rows, remarks(warnings)
 	var problems manifest.Problems
 	switch {
@@ -43,6 +50,13 @@ func ReadDraft(in v1.Import) (Draft, []v1.Remark) {
 		return Draft{Warnings: d.Warnings}, wrong
 	}
 	return d, d.profileRemarks()
+}
+
+// PasswordFile is the file in which an order has the password of its BMCs;
+// empty where it names none. Whoever sends the order sends its content along.
+func PasswordFile(order string) string {
+	o, _ := manifest.ParseOrder([]byte(order)) // what is wrong with it, reading the draft says
+	return o.BMC.PasswordFile
 }
 
 func (d *Draft) readProfiles(texts []string) []v1.Remark {

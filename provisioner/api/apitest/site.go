@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/muster-boot/muster/provisioner/api"
+	"github.com/muster-boot/muster/provisioner/seal"
 	"github.com/muster-boot/muster/provisioner/store"
 	"github.com/muster-boot/muster/provisioner/store/boltstore"
 )
@@ -24,6 +25,7 @@ type Site struct {
 	Store  *store.Store
 	Shelf  *Shelf
 	Socket string
+	Box    *seal.Box // of BMCs' passwords
 
 	engine store.Engine
 	stop   context.CancelFunc
@@ -38,13 +40,18 @@ func Start(dir string, change func(*api.Options)) (*Site, error) {
 		stop()
 		return nil, err
 	}
+	box, err := seal.Open(filepath.Join(dir, "key"))
+	if err != nil {
+		stop()
+		return nil, errors.Join(err, engine.Close())
+	}
 	s := &Site{
-		Store: store.New(engine, time.Now), Shelf: &Shelf{}, Socket: filepath.Join(dir, "m.sock"),
+		Store: store.New(engine, time.Now), Shelf: &Shelf{}, Socket: filepath.Join(dir, "m.sock"), Box: box,
 		engine: engine, stop: stop, tasks: &errgroup.Group{},
 	}
 	mirror := store.NewMirror(s.Store)
 	o := api.Options{
-		Store: s.Store, Mirror: mirror, Images: s.Shelf, Drivers: []string{"callhome"}, Version: "v0-test", Log: zerolog.Nop(),
+		Store: s.Store, Mirror: mirror, Images: s.Shelf, Drivers: []string{"callhome"}, Version: "v0-test", Sealer: box, Log: zerolog.Nop(),
 	}
 	change(&o)
 	control, err := api.ListenControl(s.Socket, api.New(o))

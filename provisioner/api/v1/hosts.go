@@ -38,6 +38,9 @@ type Host struct {
 	Receipt  *Receipt  `json:"receipt"`
 	Report   *Summary  `json:"report"`
 
+	BMC    *BMC    `json:"bmc"`    // null: none is listed
+	Static *Static `json:"static"` // null: all by DHCP
+
 	Aliases []string  `json:"aliases"` // ids it was known by before; never null
 	Created time.Time `json:"created"`
 	Entries uint64    `json:"entries"` // in its journal

@@ -27,6 +27,8 @@ type Import struct {
 	Order    string   `json:"order"`    // YAML
 	Manifest string   `json:"manifest"` // CSV
 	Profiles []string `json:"profiles"` // YAML; profiles that the order names and muster does not bring
+	// BMCPassword is what is in the file that the order names as bmc.password_file.
+	BMCPassword string `json:"bmc_password,omitempty"`
 }
 
 // Imported says what an import did, or what a lint found.

@@ -1,0 +1,160 @@
+package api
+
+import (
+	"bytes"
+	"cmp"
+	"fmt"
+	"strconv"
+
+	"github.com/muster-boot/muster/inventory/manifest"
+	"github.com/muster-boot/muster/provisioner"
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+)
+
+// Sealer keeps the passwords of BMCs from lying in the store in clear; seal.Box
+// is one.
+type Sealer interface {
+	Seal(plain []byte, context string) []byte
+	Open(sealed []byte, context string) ([]byte, error)
+}
+
+// wordsOf are what a row says of a BMC, but for its password.
+func wordsOf(b manifest.BMC) provisioner.Controller {
+	return provisioner.Controller{
+		Address: b.Address, MAC: b.MAC, User: b.User, Fingerprint: b.Fingerprint, System: b.System, Driver: string(b.Driver),
+	}
+}
+
+// controller is what an import makes of a row's BMC. What the manifest says goes
+// before; what a person gave for this host by itself, and a password that the
+// manifest no longer says, stay.
+func (im importer) controller(b manifest.BMC, match *provisioner.Host) *provisioner.Controller {
+	var prior provisioner.Controller
+	if match != nil && match.Intent.BMC != nil {
+		prior = *match.Intent.BMC
+	}
+	words := wordsOf(b)
+	switch {
+	case !b.Listed() && prior.Added:
+		return &prior
+	case !b.Listed():
+		return nil
+	case !words.Is(prior):
+		prior = provisioner.Controller{}
+	}
+	words.User = cmp.Or(words.User, prior.User)
+	if prior.Added {
+		words.Address, words.MAC = cmp.Or(words.Address, prior.Address), cmp.Or(words.MAC, prior.MAC)
+		words.Fingerprint = cmp.Or(words.Fingerprint, prior.Fingerprint)
+		words.System, words.Driver = cmp.Or(words.System, prior.System), cmp.Or(words.Driver, prior.Driver)
+		words.Added = true
+	}
+	words.Password = sealFor(im.sealer, words, string(b.Password), prior)
+	return &words
+}
+
+// sealFor is the sealed password of words. Sealing anew never gives the same
+// bytes, so what is there stays where it says the same; without a new one the
+// password of the same account goes along.
+func sealFor(s Sealer, words provisioner.Controller, password string, prior provisioner.Controller) []byte {
+	var known []byte
+	if len(prior.Password) > 0 && prior.User == words.User {
+		plain, err := s.Open(prior.Password, prior.Context())
+		if err != nil && password == "" && prior.Context() == words.Context() {
+			return prior.Password // whoever uses it says that it does not open
+		}
+		known = plain
+	}
+	switch {
+	case password == "" && len(known) == 0:
+		return nil
+	case (password == "" || bytes.Equal(known, []byte(password))) && prior.Context() == words.Context():
+		return prior.Password
+	case password == "":
+		return s.Seal(known, words.Context())
+	}
+	return s.Seal([]byte(password), words.Context())
+}
+
+// places are the words by which a BMC is found.
+func places(c provisioner.Controller) []string {
+	var list []string
+	if c.Address != "" {
+		list = append(list, "address "+c.Address)
+	}
+	if c.MAC != "" {
+		list = append(list, "mac "+c.MAC)
+	}
+	return list
+}
+
+// taken names the rows whose BMC is that of a host which is in no row: two hosts
+// that one BMC drives would undo each other. Hosts that this import removes
+// count nothing, and matching has told those of other orders.
+func (im importer) taken(order provisioner.OrderName, matches []*provisioner.Host, hosts []provisioner.Host) []v1.Remark {
+	matched := map[provisioner.HostID]bool{}
+	for _, m := range matches {
+		if m != nil {
+			matched[m.ID] = true
+		}
+	}
+	owners := map[string][]provisioner.Host{}
+	for _, h := range hosts {
+		if c := h.Intent.BMC; c != nil && !matched[h.ID] && (h.Intent.Order != order || wasSeen(h)) {
+			for _, place := range places(*c) {
+				owners[place] = append(owners[place], h)
+			}
+		}
+	}
+	var wrong []v1.Remark
+	for i, row := range im.Rows {
+		if owner, ok := ownerOf(wordsOf(row.BMC), owners); ok && (matches[i] != nil || owner.Intent.Order == "") {
+			wrong = append(wrong, v1.Remark{Source: "manifest", Line: row.Line, Text: fmt.Sprintf(
+				"its BMC is that of host %s already: correct the row, or remove that host with muster host rm %[1]s", owner.ID)})
+		}
+	}
+	return wrong
+}
+
+// ownerOf is the host that a BMC belongs to.
+func ownerOf(c provisioner.Controller, owners map[string][]provisioner.Host) (provisioner.Host, bool) {
+	for _, place := range places(c) {
+		for _, h := range owners[place] {
+			if h.Intent.BMC.Is(c) {
+				return h, true
+			}
+		}
+	}
+	return provisioner.Host{}, false
+}
+
+// locked warns of hosts whose BMC nobody can enter so far.
+func (im importer) locked(wants []provisioner.Intent) []v1.Remark {
+	var lines []string
+	for _, want := range wants {
+		if want.BMC != nil && len(want.BMC.Password) == 0 {
+			lines = append(lines, strconv.Itoa(want.Row.Line))
+		}
+	}
+	return lockedRows(lines)
+}
+
+// Locked warns, without a server, of rows whose BMC nobody can enter: a server
+// may know a password from before.
+func (d Draft) Locked() []v1.Remark {
+	var lines []string
+	for _, row := range d.Rows {
+		if row.BMC.Listed() && row.BMC.Password == "" {
+			lines = append(lines, strconv.Itoa(row.Line))
+		}
+	}
+	return lockedRows(lines)
+}
+
+func lockedRows(lines []string) []v1.Remark {
+	if len(lines) == 0 {
+		return nil
+	}
+	return []v1.Remark{{Source: "manifest", Text: fmt.Sprintf(
+		"no password for the BMCs in lines %s: muster does not log in there. Give columns bmc_user and bmc_password, bmc: {user: ..., password_file: ...} in the order, or later muster bmc add HOST", abridge(lines))}}
+}
