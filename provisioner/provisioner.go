@@ -100,6 +100,7 @@ type Facts struct {
 	Booted       *CallHome     `json:"booted,omitempty"`       // call-home route: the installed system's boot
 	Registration *Registration `json:"registration,omitempty"` // registration route: the agent
 	Receipt      *Receipt      `json:"receipt,omitempty"`      // hand-off driver
+	Waits        *Waits        `json:"waits,omitempty"`        // hand-off driver: what it waits for
 	Ask          *Ask          `json:"ask,omitempty"`          // hand-off driver: what a person must do
 	Conflict     string        `json:"conflict,omitempty"`     // identification: why this host cannot be told from another
 }
@@ -208,6 +209,17 @@ type Ask struct {
 	Text    string    `json:"text"` // a sentence that says what to do
 }
 
+// Waits is what a hand-off driver has not found yet.
+type Waits struct {
+	Attempt AttemptID `json:"attempt"`
+	Text    string    `json:"text"` // a sentence; the same while the same is waited for
+	// Away is since when the driver cannot look, because the service it asks does
+	// not answer; zero: it can. Blind is how long it could not before. That time
+	// does not count against the host's deadline.
+	Away  time.Time     `json:"away,omitzero"`
+	Blind time.Duration `json:"blind,omitempty"`
+}
+
 // Phase is where a host is on its way.
 type Phase string
 
@@ -298,8 +310,9 @@ const (
 type Order struct {
 	Name     OrderName         `json:"name"`
 	Profile  string            `json:"profile"`
-	Image    string            `json:"image,omitempty"` // digest
-	Handoff  string            `json:"handoff,omitempty"`
+	Image    string            `json:"image,omitempty"`   // digest
+	Handoff  string            `json:"handoff,omitempty"` // driver
+	Options  map[string]any    `json:"handoff_options,omitempty"`
 	Erase    bool              `json:"erase,omitempty"`
 	After    After             `json:"after,omitempty"`
 	Config   map[string]any    `json:"config,omitempty"`

@@ -29,6 +29,9 @@ type Change struct {
 	PutRenderings  []Rendering
 	DropRenderings []provisioner.AttemptID
 
+	// PutHandoffs keeps hand-offs of orders.
+	PutHandoffs []provisioner.Handoff
+
 	// Entries are journal entries of hosts in Put or Delete. Their Seq is given
 	// here, and their At where it is zero; the host's Entries is raised.
 	Entries []provisioner.Entry
@@ -79,7 +82,7 @@ func (s *Store) Commit(ctx context.Context, c Change) error {
 
 // CommitParts makes c durable in as many transactions as its size needs, in
 // the order of Put, Delete, PutOrders, DeleteOrders, PutRenderings,
-// DropRenderings; a host and its entries are never parted. After an error the
+// DropRenderings, PutHandoffs; a host and its entries are never parted. After an error the
 // parts before it stay written.
 func (s *Store) CommitParts(ctx context.Context, c Change) error {
 	units, err := s.plan(c)
@@ -158,7 +161,11 @@ func (s *Store) plan(c Change) ([]unit, error) {
 	if len(entries) > 0 {
 		return nil, invalid("journal entries of hosts that the change does not write: %v", slices.Sorted(maps.Keys(entries)))
 	}
-	return append(append(units, orders...), planRenderings(c)...), nil
+	handoffs, err := planHandoffs(c)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(units, orders, planRenderings(c), handoffs), nil
 }
 
 func putHost(h provisioner.Host, entries []provisioner.Entry) (unit, error) {

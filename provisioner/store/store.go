@@ -1,5 +1,5 @@
 // Package store keeps what muster must not forget: hosts, orders, the journal,
-// leases and sealed renderings, each under a revision that only rises.
+// leases, sealed renderings and hand-offs, each under a revision that only rises.
 //
 // It decides nothing about what it keeps and repairs nothing: a change that
 // does not fit is refused whole. It hands out what people may not see (tokens)
@@ -101,6 +101,7 @@ const (
 	journalPrefix   = "journal/"
 	leasePrefix     = "lease/"
 	renderingPrefix = "rendering/"
+	handoffPrefix   = "handoff/"
 )
 
 // Names are escaped: people choose those of orders, and a key takes no blanks.
