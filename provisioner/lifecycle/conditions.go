@@ -129,6 +129,13 @@ func overdueInstall(h provisioner.Host, now time.Time) (string, bool) {
 	return why, late && now.After(Due(h))
 }
 
+// overdueReceipt counts only the time in which the hand-off's driver could look.
+func overdueReceipt(h provisioner.Host, now time.Time) (string, bool) {
+	due := Due(h)
+	why, _ := overdue(h, now)
+	return why, !due.IsZero() && now.After(due)
+}
+
 func mismatched(h provisioner.Host, _ time.Time) (string, bool) {
 	if !reportIsCurrent(h) {
 		return "", false

@@ -30,6 +30,9 @@ func Awaiting(h provisioner.Host) string {
 		if a := h.Facts.Ask; a != nil && a.Attempt == h.Status.Attempt.ID {
 			return "Awaited: a person. " + a.Text
 		}
+		if w, ok := waits(h); ok && w.Text != "" {
+			return "Awaited: " + w.Text
+		}
 		return fmt.Sprintf("Awaited: the registration of the agent (hand-off %s) with the token of attempt %s.", h.Intent.Handoff, h.Status.Attempt.ID)
 	case provisioner.Registered:
 		return "Awaited: nothing. It is done."

@@ -155,6 +155,8 @@ func Due(h provisioner.Host) time.Time {
 		return time.Time{}
 	case h.Status.Phase == provisioner.Installing && !h.Status.Deadline.IsZero():
 		return dueInstall(h)
+	case h.Status.Phase == provisioner.Installed && !h.Status.Deadline.IsZero():
+		return dueReceipt(h)
 	}
 	return h.Status.Deadline
 }

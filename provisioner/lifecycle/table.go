@@ -62,7 +62,7 @@ var table = []Rule{
 	{phases(provisioner.Installing), "deadline: no call-home, and no bytes flow", overdueInstall, provisioner.Failed, Deadline, nil},
 
 	{phases(provisioner.Installed), "receipt stored", receipted, provisioner.Registered, Success, nil},
-	{phases(provisioner.Installed), "deadline: no receipt", overdue, provisioner.Failed, Deadline, nil},
+	{phases(provisioner.Installed), "deadline: no receipt", overdueReceipt, provisioner.Failed, Deadline, nil},
 
 	{phases(provisioner.Failed), "receipt stored after all", receipted, provisioner.Registered, Success, nil},
 	{phases(provisioner.Failed), "called home after all", calledHomeLate, provisioner.Installed, Success, nil},
