@@ -59,9 +59,31 @@ const (
 	Write    Transport = "write"     // a disk image that the scout writes
 )
 
-// Handoff names the driver that takes the installed host to registered.
+// Handoff names the driver that takes the installed host to registered. What
+// stands beside the name is the driver's own, which alone knows what it means.
 type Handoff struct {
-	Driver string `json:"driver" yaml:"driver"`
+	Driver  string         `json:"driver"`
+	Options map[string]any `json:"options,omitempty"`
+}
+
+// UnmarshalYAML implements the YAML library's InterfaceUnmarshaler.
+func (h *Handoff) UnmarshalYAML(decode func(any) error) error {
+	var keys map[string]any
+	if err := decode(&keys); err != nil {
+		return err
+	}
+	if name, given := keys["driver"]; given {
+		driver, ok := name.(string)
+		if !ok {
+			return fmt.Errorf("handoff.driver: the name of a driver is wanted here, not %v", name)
+		}
+		h.Driver = driver
+		delete(keys, "driver")
+	}
+	if len(keys) > 0 {
+		h.Options = keys
+	}
+	return nil
 }
 
 // Erase says whether foreign data on the disk to be written may be destroyed.
@@ -218,7 +240,9 @@ func labelled(name string) bool {
 func (o Order) For(r Row) Order {
 	set(&o.Profile, r.Overrides.Profile)
 	set(&o.Image, r.Overrides.Image)
-	set(&o.Handoff.Driver, r.Overrides.Handoff)
+	if driver := r.Overrides.Handoff; driver != "" && driver != o.Handoff.Driver {
+		o.Handoff = Handoff{Driver: driver} // the options are for the order's own
+	}
 	set(&o.Erase, r.Overrides.Erase)
 	set(&o.After, r.Overrides.After)
 	set(&o.Transport, r.Overrides.Transport)

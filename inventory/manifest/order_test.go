@@ -48,6 +48,23 @@ func TestParseOrderReadsEveryKey(t *testing.T) {
 	}
 }
 
+func TestWhatStandsBesideTheDriverIsTheDrivers(t *testing.T) {
+	o, err := ParseOrder([]byte("name: a\nprofile: p\nhandoff:\n  driver: palette\n  project: edge\n  tags: {rack: r4}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Handoff{Driver: "palette", Options: map[string]any{"project": "edge", "tags": map[string]any{"rack": "r4"}}}
+	if diff := cmp.Diff(want, o.Handoff); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if got := o.For(Row{}).Handoff; cmp.Diff(want, got) != "" {
+		t.Errorf("a row that names no driver has %+v", got)
+	}
+	if got := o.For(Row{Overrides: Overrides{Handoff: "callhome"}}).Handoff; cmp.Diff(Handoff{Driver: "callhome"}, got) != "" {
+		t.Errorf("a row that names another driver has %+v", got)
+	}
+}
+
 func TestParseOrderErasesNothingUnlessTold(t *testing.T) {
 	o, err := ParseOrder([]byte("name: a\nprofile: edge-minimum\n"))
 	if err != nil || o.Erase != Never {
@@ -64,6 +81,7 @@ func TestParseOrderNamesThePlaceOfWhatIsWrong(t *testing.T) {
 		head + "after: sleep\n":           `line 3, column 8: after: "sleep" is neither`,
 		head + "image: x\n":               "handoff.driver: say how",
 		head + "image: x\nhandoff: {}\n":  "line 4, column 10: handoff.driver: say how",
+		head + "handoff: {driver: 7}\n":   "handoff.driver: the name of a driver is wanted here, not 7",
 		"name: a\n":                       "profile: name the profile",
 		"name: -a\nprofile: p\n":          "line 1, column 7: name: give the order a name",
 		"name: A b\nprofile: p\n":         "line 1, column 7: name: give the order a name",

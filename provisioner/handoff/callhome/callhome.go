@@ -31,23 +31,41 @@ type Driver struct{}
 // Name implements [handoff.Driver].
 func (Driver) Name() string { return Name }
 
+// Options implements [handoff.Driver]: there are none.
+func (Driver) Options(options map[string]any) error {
+	return handoff.Decode(options, &struct{}{})
+}
+
+// Check implements [handoff.Driver]: nobody but muster is needed.
+func (Driver) Check(context.Context, handoff.Batch) handoff.Checked { return handoff.Checked{} }
+
+// Open implements [handoff.Driver]: an order needs nothing.
+func (Driver) Open(context.Context, handoff.Batch) (handoff.Opened, error) {
+	return handoff.Opened{}, nil
+}
+
+// Close implements [handoff.Driver]: there is nothing to take back.
+func (Driver) Close(context.Context, handoff.Batch) (handoff.Closed, error) {
+	return handoff.Closed{Done: "Nothing was to be taken back."}, nil
+}
+
 // Prepare implements [handoff.Driver]: the agent's URL and token.
-func (Driver) Prepare(_ context.Context, h provisioner.Host, base string) (map[string]any, error) {
-	return map[string]any{"callhome": map[string]any{
+func (Driver) Prepare(_ context.Context, _ handoff.Batch, h provisioner.Host, base string) (handoff.Carry, error) {
+	return handoff.Carry{Values: map[string]any{"callhome": map[string]any{
 		"url":   base + "/register",
 		"token": h.Status.Attempt.Token.Reveal(),
-	}}, nil
+	}}}, nil
 }
 
 // Confirm implements [handoff.Driver]: the receipt is the registration call of
 // this attempt, by an agent that sees the verified hardware.
-func (Driver) Confirm(_ context.Context, h provisioner.Host) (handoff.Result, error) {
+func (Driver) Confirm(_ context.Context, _ handoff.Batch, h provisioner.Host) (handoff.Result, error) {
 	r := h.Facts.Registration
 	if r == nil || r.Attempt != h.Status.Attempt.ID {
 		return handoff.Result{Again: lookAgain}, nil
 	}
 	if why := differs(r.Claims, h.Facts.Report); why != "" {
-		return handoff.Result{Ask: why}, nil
+		return handoff.Result{Ask: why, Again: lookAgain}, nil
 	}
 	return handoff.Result{Receipt: &provisioner.Receipt{
 		Attempt: r.Attempt,

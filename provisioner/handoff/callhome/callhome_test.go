@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/handoff"
 	"github.com/muster-boot/muster/provisioner/handoff/callhome"
 	"github.com/muster-boot/muster/provisioner/handoff/handofftest"
 )
@@ -28,12 +29,12 @@ func TestCallhomeKeepsTheContract(t *testing.T) {
 func TestTheAgentIsGivenItsURLAndToken(t *testing.T) {
 	h := provisioner.Host{}
 	h.Status.Attempt = provisioner.Attempt{ID: "a-1", Token: "tok3n"}
-	got, err := callhome.Driver{}.Prepare(t.Context(), h, "http://192.0.2.1/a/a-1/tok3n")
+	got, err := callhome.Driver{}.Prepare(t.Context(), handoff.Batch{}, h, "http://192.0.2.1/a/a-1/tok3n")
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := map[string]any{"callhome": map[string]any{"url": "http://192.0.2.1/a/a-1/tok3n/register", "token": "tok3n"}}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, got.Values); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -45,7 +46,7 @@ func TestAnAgentThatSaysLittleIsBelievedByItsToken(t *testing.T) {
 	h.Status.Attempt.ID = "a-1"
 	at := time.Unix(1_800_000_000, 0).UTC()
 	h.Facts.Registration = &provisioner.Registration{Attempt: "a-1", At: at, Address: "192.0.2.50"}
-	got, err := callhome.Driver{}.Confirm(t.Context(), h)
+	got, err := callhome.Driver{}.Confirm(t.Context(), handoff.Batch{}, h)
 	if err != nil {
 		t.Fatal(err)
 	}
