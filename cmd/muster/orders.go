@@ -19,7 +19,7 @@ import (
 
 func (s *session) orderCommands() *cobra.Command {
 	return group("order", "Orders: a batch of hosts for one purpose",
-		s.orderImport(), s.orderLint(), s.orderList(), s.orderShow(),
+		s.orderImport(), s.orderLint(), s.orderList(), s.orderShow(), s.orderCheck(),
 		s.orderStart("start", "Let the hosts of an order be installed", (*client.Client).Start),
 		s.orderStart("stop", "Let no further host of an order begin to install", (*client.Client).Stop))
 }
@@ -255,6 +255,47 @@ func (o orderCard) table(t *table) {
 	t.row("imported", t.age(o.Imported)+" ago")
 	t.row("started", started(t, v1.Order(o)))
 	t.row("hosts", cmp.Or(phases(o.Phases), "none"))
+}
+
+func (s *session) orderCheck() *cobra.Command {
+	return s.reading(&cobra.Command{
+		Use: "check ORDER", Short: "Say whether the hosts of an order could be handed over", Args: exactly(1),
+		Long: "Ask the service that the hosts of an order are handed over to, as order start does\n" +
+			"before it starts one: whether it answers, whether the key, the project and the\n" +
+			"rest are right. Nothing is changed.",
+		Example: "  muster order check plant7",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			c, err := s.client()
+			if err != nil {
+				return err
+			}
+			checked, err := c.Check(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if err := s.show(checkedOrder(checked)); err != nil {
+				return err
+			}
+			if len(checked.Wrong) > 0 {
+				return errNo
+			}
+			return nil
+		},
+	})
+}
+
+type checkedOrder v1.Checked
+
+func (c checkedOrder) table(t *table) {
+	for _, text := range c.Wrong {
+		t.line("wrong: " + text)
+	}
+	for _, text := range c.Notes {
+		t.line("note: " + text)
+	}
+	if len(c.Wrong) == 0 {
+		t.line("Order " + c.Order + " can be handed over.")
+	}
 }
 
 func (s *session) orderStart(

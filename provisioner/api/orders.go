@@ -22,6 +22,7 @@ func (p *people) orderRoutes() []route {
 		{"POST", "/v1/orders", Operator, "orderImport", "Take in an order with its manifest, in whole or not at all", nil, v1.Import{}, v1.Imported{}, p.importOrder},
 		{"POST", "/v1/orders/lint", Viewer, "orderLint", "Say what an import would do, or what is wrong, and do nothing", nil, v1.Import{}, v1.Imported{}, p.lintOrder},
 		{"GET", name, Viewer, "orderShow", "One order", nil, nil, v1.Order{}, p.showOrder},
+		{"GET", name + "/check", Viewer, "orderCheck", "Say whether the hosts of an order could be handed over, and do nothing", nil, nil, v1.Checked{}, p.checkOrder},
 		{"POST", name + "/start", Operator, "orderStart", "Let the hosts of an order be installed", nil, nil, v1.Order{}, p.startOrder(true)},
 		{"POST", name + "/stop", Operator, "orderStop", "Let no further host of an order begin to install", nil, nil, v1.Order{}, p.startOrder(false)},
 	}
@@ -119,6 +120,9 @@ func (p *people) plan(r *http.Request, draft Draft, ids mintByLine, try trial) (
 		return store.Change{}, v1.Imported{}, err
 	}
 	im := importer{Draft: draft, image: p.digestOf(r.Context()), drivers: p.Drivers, discover: p.Discover, sealer: p.Sealer, now: p.Now(), mint: ids.mint, try: try}
+	if p.Handoffs != nil {
+		im.options = p.Handoffs.CheckOptions
+	}
 	change, report, wrong := im.plan(prior, p.Mirror.Hosts())
 	if len(wrong) > 0 {
 		return store.Change{}, v1.Imported{}, refusedImport(wrong)
@@ -151,8 +155,53 @@ func (p *people) persist(r *http.Request, plan func() (store.Change, error)) err
 	}
 }
 
+func (p *people) checkOrder(r *http.Request) Response {
+	checked, err := p.checked(r)
+	if err != nil {
+		return fail(err)
+	}
+	return ok(checked)
+}
+
+// checked is what the hand-offs of an order say of it.
+func (p *people) checked(r *http.Request) (v1.Checked, error) {
+	o, err := p.order(r)
+	if err != nil {
+		return v1.Checked{}, err
+	}
+	checked := v1.Checked{}
+	if p.Handoffs != nil {
+		checked, err = p.Handoffs.Check(r.Context(), o)
+	}
+	checked.Order, checked.Wrong, checked.Notes = string(o.Name), texts(checked.Wrong), texts(checked.Notes)
+	return checked, err
+}
+
+// mayStart refuses to start an order whose hosts could not be handed over.
+// Started already it may be started again: that changes nothing.
+func (p *people) mayStart(r *http.Request) error {
+	o, err := p.order(r)
+	if err != nil || !o.Started.IsZero() {
+		return err
+	}
+	checked, err := p.checked(r)
+	if err != nil || len(checked.Wrong) == 0 {
+		return err
+	}
+	var wrong []v1.Remark
+	for _, text := range checked.Wrong {
+		wrong = append(wrong, v1.Remark{Source: "hand-off", Text: text})
+	}
+	return &inputError{what: fmt.Sprintf("order %s was not started: %d to correct", o.Name, len(wrong)), remarks: wrong}
+}
+
 func (p *people) startOrder(start bool) func(*http.Request) Response {
 	return func(r *http.Request) Response {
+		if start {
+			if err := p.mayStart(r); err != nil {
+				return fail(err)
+			}
+		}
 		err := p.persist(r, func() (store.Change, error) {
 			o, err := p.order(r)
 			if err != nil {

@@ -357,3 +357,59 @@ func TestNoSecretOfAnOrderLeavesByTheAPI(t *testing.T) {
 		t.Errorf("it is told:\n%s", text)
 	}
 }
+
+// drivers is a Handoffs that takes the option project and may say no.
+type drivers struct{ wrong, notes []string }
+
+func (*drivers) CheckOptions(driver string, options map[string]any) error {
+	for key := range options {
+		if key != "project" {
+			return errors.New("handoff." + key + ": " + driver + " has no such option")
+		}
+	}
+	return nil
+}
+
+func (d *drivers) Check(_ context.Context, o provisioner.Order) (v1.Checked, error) {
+	return v1.Checked{Wrong: d.wrong, Notes: append([]string{"project " + o.Options["project"].(string)}, d.notes...)}, nil
+}
+
+const optioned = "name: plant7\nprofile: edge-minimum\nhandoff:\n  driver: callhome\n  project: edge\n"
+
+func TestWhatAnOrderSaysBelowItsHandOffIsCheckedWhenItIsImported(t *testing.T) {
+	s := newSite(t, func(o *api.Options) { o.Handoffs = &drivers{} })
+	_, err := s.Import(t.Context(), v1.Import{Order: optioned + "  projct: x\n", Manifest: twoRows})
+	refused(t, err, 422, "order line 4, column handoff: handoff.projct: callhome has no such option")
+	if _, err := s.Import(t.Context(), v1.Import{Order: optioned, Manifest: twoRows}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAnOrderThatCouldNotBeHandedOverIsNotStarted(t *testing.T) {
+	d := &drivers{wrong: []string{"The project is not there: make it."}}
+	s := newSite(t, func(o *api.Options) { o.Handoffs = d })
+	if _, err := s.Import(t.Context(), v1.Import{Order: optioned, Manifest: twoRows}); err != nil {
+		t.Fatal(err)
+	}
+	checked, err := s.Check(t.Context(), "plant7")
+	want := v1.Checked{Order: "plant7", Wrong: d.wrong, Notes: []string{"project edge"}}
+	if diff := cmp.Diff(want, checked); err != nil || diff != "" {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
+	}
+	_, err = s.Start(t.Context(), "plant7")
+	refused(t, err, 422, "hand-off: The project is not there: make it.")
+	if o, err := s.Order(t.Context(), "plant7"); err != nil || o.Started != nil {
+		t.Errorf("started %v, %v", o.Started, err)
+	}
+	d.wrong = nil
+	if _, err := s.Start(t.Context(), "plant7"); err != nil {
+		t.Fatal(err)
+	}
+	d.wrong = []string{"The service does not answer."}
+	if _, err := s.Start(t.Context(), "plant7"); err != nil {
+		t.Errorf("started again, which changes nothing: %v", err)
+	}
+	if _, err := s.Stop(t.Context(), "plant7"); err != nil {
+		t.Errorf("stopped: %v", err)
+	}
+}

@@ -28,8 +28,17 @@ type Installer interface {
 	Medium(ctx context.Context, h provisioner.Host) (v1.Medium, error)
 }
 
-// Options of the people's API. All are required but Installer, Reasons, Log and
-// Now.
+// Handoffs is what the people's API asks of the drivers of hand-offs.
+type Handoffs interface {
+	// CheckOptions says what is wrong with what an order says below its hand-off.
+	CheckOptions(driver string, options map[string]any) error
+	// Check says whether the hosts of an order could be handed over, as far as
+	// that is known before one is installed.
+	Check(ctx context.Context, o provisioner.Order) (v1.Checked, error)
+}
+
+// Options of the people's API. All are required but Installer, Handoffs,
+// Reasons, Log and Now.
 type Options struct {
 	Store    *store.Store
 	Mirror   *store.Mirror // running
@@ -41,6 +50,7 @@ type Options struct {
 	// Installer tries and shows what hosts are given; nil: an order may say what
 	// it likes, and nothing can be shown.
 	Installer Installer
+	Handoffs  Handoffs        // nil: any order may start
 	Reasons   func() []string // sentences of what does not work; nil: all does
 	Log       zerolog.Logger
 	Now       func() time.Time // nil means time.Now

@@ -22,7 +22,8 @@ type importer struct {
 	Draft
 	image    func(ref string) (digest string, err error)
 	drivers  []string
-	discover bool // some network gives the scout to unlisted hosts
+	options  func(driver string, options map[string]any) error // what is wrong with a hand-off's options; nil: anything goes
+	discover bool                                              // some network gives the scout to unlisted hosts
 	sealer   Sealer
 	now      time.Time
 	mint     func(line int) provisioner.HostID                                  // the same for the same line, also in a later try
@@ -75,7 +76,7 @@ func (im importer) order(prior provisioner.Order) (provisioner.Order, []v1.Remar
 	o := im.Order
 	digest, wrong := im.names(o, "order", 0, o)
 	return provisioner.Order{
-		Name: provisioner.OrderName(o.Name), Profile: o.Profile, Image: digest, Handoff: o.Handoff.Driver,
+		Name: provisioner.OrderName(o.Name), Profile: o.Profile, Image: digest, Handoff: o.Handoff.Driver, Options: o.Handoff.Options,
 		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config,
 		Template: o.Template, Secrets: secretsOf(o), Way: provisioner.Way(o.Transport),
 		Imported: im.now, Started: prior.Started, Revision: prior.Revision,
@@ -108,6 +109,11 @@ func (im importer) names(o manifest.Order, source string, line int, order manife
 	driver := o.Handoff.Driver
 	if driver != "" && !slices.Contains(im.drivers, driver) && (inOrder || driver != order.Handoff.Driver) {
 		say("handoff", "this muster has no hand-off %q; it has %s", driver, strings.Join(im.drivers, ", "))
+	}
+	if driver != "" && im.options != nil && (inOrder || driver != order.Handoff.Driver) {
+		if err := im.options(driver, o.Handoff.Options); err != nil {
+			say("handoff", "%v", err)
+		}
 	}
 	return digest, wrong
 }
@@ -191,7 +197,7 @@ func (im importer) tried(order provisioner.Order, wants []provisioner.Intent) []
 // trial names the place of a fault: the key of the order that the sentence
 // begins with, or else the row.
 func (im importer) trial(want provisioner.Intent, err error) v1.Remark {
-	for _, key := range []string{"template", "config", "transport"} {
+	for _, key := range []string{"template", "config", "transport", "handoff"} {
 		if line := im.Order.Lines[key]; line > 0 && strings.HasPrefix(err.Error(), key) {
 			return v1.Remark{Source: "order", Line: line, Column: key, Text: strings.TrimPrefix(err.Error(), key+": ")}
 		}

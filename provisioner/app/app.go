@@ -145,7 +145,8 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	read := newReads()
 	people := api.New(api.Options{
 		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Discover: cfg.Discovers(),
-		Version: o.Version, Sealer: s.box, Installer: &viewer{boots: b, engine: e, drivers: drivers, reads: read, networks: nets}, Reasons: b.reasons, Log: o.Log,
+		Version: o.Version, Sealer: s.box, Installer: &viewer{boots: b, engine: e, reads: read, networks: nets}, Handoffs: handoffs{e},
+		Reasons: b.reasons, Log: o.Log,
 	})
 	control, err := api.ListenControl(cfg.Socket, people)
 	if err != nil {

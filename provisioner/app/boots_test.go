@@ -13,6 +13,7 @@ import (
 	"github.com/muster-boot/muster/images"
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/handoff"
 )
 
 func TestAHostOfWhichNoNetworkIsKnownIsGivenNoURLs(t *testing.T) {
@@ -30,7 +31,7 @@ func TestAHostOfWhichNoNetworkIsKnownIsGivenNoURLs(t *testing.T) {
 			h.Facts.Sighting = c.sighting
 			_, netbootErr := r.boots.Netboot(t.Context(), h, provisioner.Rendering{})
 			_, writeErr := r.boots.Write(t.Context(), h, provisioner.Rendering{})
-			rendered, renderErr := r.boots.Render(t.Context(), h, nil)
+			rendered, renderErr := r.boots.Render(t.Context(), h, handoff.Carry{})
 			for what, err := range map[string]error{"netboot": netbootErr, "write": writeErr, "rendering": renderErr} {
 				if provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("%s: %v, want an operator's fault with %q", what, err, c.says)
@@ -46,7 +47,7 @@ func TestAHostOfWhichNoNetworkIsKnownIsGivenNoURLs(t *testing.T) {
 func TestTheConfigurationCallsTheNetworkWhereTheHostWasSeen(t *testing.T) {
 	r := newRig(t)
 	h := installing("h-1", firstMAC, "a-1", r.kairos(t))
-	rendered, err := r.boots.Render(t.Context(), h, nil)
+	rendered, err := r.boots.Render(t.Context(), h, handoff.Carry{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,7 @@ func TestAnImageGoesByTheWayOfItsOrderOrItsOwn(t *testing.T) {
 			r.order(t, provisioner.Order{Name: "o1", Image: c.image.Digest})
 			h.Intent.Way = c.want
 			h.Facts.Report = &provisioner.Report{Report: inventory.Report{Firmware: inventory.Firmware{Mode: c.firmware}}}
-			got, err := r.boots.Render(t.Context(), h, nil)
+			got, err := r.boots.Render(t.Context(), h, handoff.Carry{})
 			if c.says != "" {
 				if provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), c.says) {
 					t.Errorf("got %v, want an operator's fault with %q", err, c.says)
@@ -122,7 +123,7 @@ func TestTheScoutIsToldWhatToWriteAndWhere(t *testing.T) {
 	h := installing("h-1", firstMAC, "a-1", image)
 	h.Facts.Report = &provisioner.Report{Report: inventory.Report{Disks: []inventory.Disk{
 		{ByID: []string{"nvme-other"}, Serial: "S0"}, {ByID: []string{"wwn-1", "nvme-1"}, Serial: "S1"}}}}
-	rendered, err := r.boots.Render(t.Context(), h, nil)
+	rendered, err := r.boots.Render(t.Context(), h, handoff.Carry{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -154,7 +155,7 @@ func TestATemplateSeesTheHostAndItsSecretsStayHidden(t *testing.T) {
 		System: inventory.System{Serial: "SER1"},
 		Disks:  []inventory.Disk{{ByID: []string{"nvme-1"}, Model: "Fast 1"}}, NICs: []inventory.NIC{{Name: "eth0", MAC: firstMAC, Booted: true}},
 	}}
-	rendered, err := r.boots.Render(t.Context(), h, nil)
+	rendered, err := r.boots.Render(t.Context(), h, handoff.Carry{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +171,7 @@ func TestATemplateSeesTheHostAndItsSecretsStayHidden(t *testing.T) {
 		"no header":        "x: {{quote .Secrets.join}}\n",
 	} {
 		r.order(t, provisioner.Order{Name: "o1", Secrets: map[string]provisioner.Secret{"join": provisioner.Secret(secret)}, Template: template})
-		_, err := r.boots.Render(t.Context(), h, nil)
+		_, err := r.boots.Render(t.Context(), h, handoff.Carry{})
 		if provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), "template") || strings.Contains(err.Error(), secret) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -193,7 +194,7 @@ func TestTwoImportsOfAnOrderAreNotMixed(t *testing.T) {
 		"the order has none by now":    {provisioner.Order{Name: "o1"}, "muster host hold h-1, import the order again"},
 	} {
 		r.order(t, c.order)
-		_, err := r.boots.Render(t.Context(), h, nil)
+		_, err := r.boots.Render(t.Context(), h, handoff.Carry{})
 		if (err == nil) != (c.says == "") || err != nil && (provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), c.says)) {
 			t.Errorf("%s: %v, want %q", name, err, c.says)
 		}
@@ -211,7 +212,7 @@ func TestWhatIsTooLargeForAHostIsRefused(t *testing.T) {
 	r.order(t, provisioner.Order{Name: "o1"})
 	h := installing("h-1", firstMAC, "a-1", r.kairos(t))
 	h.Intent.Config = map[string]any{"write_files": strings.Repeat("x", maxDocument)}
-	_, err := r.boots.Render(t.Context(), h, nil)
+	_, err := r.boots.Render(t.Context(), h, handoff.Carry{})
 	if err == nil || !strings.Contains(err.Error(), "more than 512") {
 		t.Errorf("got %v", err)
 	}
@@ -274,7 +275,7 @@ func TestATraitBarsAWay(t *testing.T) {
 		t.Fatal(err)
 	}
 	h := installing("h-1", firstMAC, "a-1", image)
-	if got, err := r.boots.Render(t.Context(), h, nil); err != nil || got.Way != provisioner.WayMedia {
+	if got, err := r.boots.Render(t.Context(), h, handoff.Carry{}); err != nil || got.Way != provisioner.WayMedia {
 		t.Errorf("it goes by %q: %v", got.Way, err)
 	}
 	shown, err := catalog{r.catalog}.Get(t.Context(), image.Digest)

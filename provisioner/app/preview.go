@@ -20,7 +20,6 @@ import (
 type viewer struct {
 	boots    *boots
 	engine   *engine.Engine
-	drivers  []handoff.Driver
 	reads    *reads
 	networks []network
 }
@@ -71,10 +70,24 @@ func wouldReport(h provisioner.Host, disk string) inventory.Report {
 // Try implements [api.Installer].
 func (v *viewer) Try(o provisioner.Order, want provisioner.Intent) error {
 	h, root, _ := v.wouldBe(provisioner.Host{ID: "h-not-seen-yet", Intent: want})
-	if err := v.boots.try(o, h, root); err != nil {
-		return discreet(err, secretsOf(o, h)...)
+	carry, err := v.carry(context.Background(), o, h, root)
+	if err == nil {
+		err = v.boots.try(o, h, root, carry.Values)
+	}
+	if err != nil {
+		return discreet(err, append(secretsOf(o, h), hiddenIn(carry)...)...)
 	}
 	return nil
+}
+
+// carry is what h's hand-off adds; nothing where muster has no such hand-off,
+// which is said elsewhere.
+func (v *viewer) carry(ctx context.Context, o provisioner.Order, h provisioner.Host, root string) (handoff.Carry, error) {
+	carry, err := v.engine.Carry(ctx, o, h, attemptURL(root, h))
+	if provisioner.KindOf(err) == provisioner.NotFound {
+		return handoff.Carry{}, nil
+	}
+	return carry, err
 }
 
 // Preview implements [api.Installer].
@@ -129,16 +142,12 @@ func (v *viewer) wouldShow(ctx context.Context, order provisioner.Order, h provi
 		notes = append(notes, "Its attempt will wait: "+err.Error()+".")
 	}
 	s := shown{host: next, root: root, notes: notes, secrets: append(secretsOf(order, next), secretsOf(order, h)...)}
-	var carry map[string]any
-	i := slices.IndexFunc(v.drivers, func(d handoff.Driver) bool { return d.Name() == h.Intent.Handoff })
-	if i >= 0 {
-		var err error
-		if carry, err = v.drivers[i].Prepare(ctx, next, attemptURL(root, next)); err != nil {
-			return s, fmt.Errorf("prepare hand-off %s: %w", h.Intent.Handoff, err)
-		}
+	carry, err := v.carry(ctx, order, next, root)
+	if err != nil {
+		return s, err
 	}
-	var err error
-	s.rendering, err = v.boots.rendered(order, next, root, carry)
+	s.secrets = append(s.secrets, hiddenIn(carry)...)
+	s.rendering, err = v.boots.rendered(order, next, root, carry.Values)
 	if err != nil {
 		err = &provisioner.Fault{Kind: provisioner.Conflict, Err: err}
 	}

@@ -10,12 +10,10 @@ import (
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
-	"github.com/muster-boot/muster/provisioner/handoff"
-	"github.com/muster-boot/muster/provisioner/handoff/callhome"
 )
 
 func (r *rig) viewer() *viewer {
-	return &viewer{boots: r.boots, engine: r.engine, drivers: []handoff.Driver{callhome.Driver{}}, reads: r.reads, networks: testNetworks()}
+	return &viewer{boots: r.boots, engine: r.engine, reads: r.reads, networks: testNetworks()}
 }
 
 const joinSecret = "s3cr3t \"of\" the order"

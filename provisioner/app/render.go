@@ -14,6 +14,7 @@ import (
 	"github.com/muster-boot/muster/images/recipe"
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/handoff"
 )
 
 // maxDocument bounds one text that a host is given, in bytes: a rendering has
@@ -22,7 +23,7 @@ const maxDocument = 512 << 10
 
 // Render implements [engine.Installer]: all that an attempt gives its host, by
 // the way that its image takes. What keeps it from that a person must mend.
-func (b *boots) Render(ctx context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error) {
+func (b *boots) Render(ctx context.Context, h provisioner.Host, carry handoff.Carry) (provisioner.Rendering, error) {
 	root, err := b.root(h)
 	if err != nil {
 		return provisioner.Rendering{}, err
@@ -34,9 +35,9 @@ func (b *boots) Render(ctx context.Context, h provisioner.Host, carry map[string
 	if err := agrees(order, h); err != nil {
 		return provisioner.Rendering{}, err
 	}
-	r, err := b.rendered(order, h, root, carry)
+	r, err := b.rendered(order, h, root, carry.Values)
 	if err != nil {
-		return r, &provisioner.Fault{Kind: provisioner.Operator, Err: discreet(err, secretsOf(order, h)...)}
+		return r, &provisioner.Fault{Kind: provisioner.Operator, Err: discreet(err, append(secretsOf(order, h), hiddenIn(carry)...)...)}
 	}
 	for _, name := range slices.Sorted(maps.Keys(order.Secrets)) {
 		r.Hidden = append(r.Hidden, order.Secrets[name])
@@ -58,7 +59,7 @@ func agrees(order provisioner.Order, h provisioner.Host) error {
 }
 
 // try says what is wrong with what h would be given.
-func (b *boots) try(order provisioner.Order, h provisioner.Host, root string) error {
+func (b *boots) try(order provisioner.Order, h provisioner.Host, root string, carry map[string]any) error {
 	image, err := b.image(h, h.Intent.Image)
 	if err != nil {
 		return err
@@ -70,10 +71,10 @@ func (b *boots) try(order provisioner.Order, h provisioner.Host, root string) er
 	if _, err := b.way(image, rec, h); err != nil {
 		return err
 	}
-	if err := rec.CheckSource(sourceOf(order, h), b.values(order, h, image, root, nil)); err != nil {
+	if err := rec.CheckSource(sourceOf(order, h), b.values(order, h, image, root, carry)); err != nil {
 		return err
 	}
-	_, err = b.rendered(order, h, root, nil)
+	_, err = b.rendered(order, h, root, carry)
 	return err
 }
 
@@ -281,6 +282,21 @@ func secretsOf(order provisioner.Order, h provisioner.Host) []string {
 		secrets = append(secrets, s.Reveal())
 	}
 	return secrets
+}
+
+// hiddenIn are the texts of a hand-off that nobody may read.
+func hiddenIn(c handoff.Carry) []string {
+	var hidden []string
+	for _, s := range c.Hidden {
+		hidden = append(hidden, s.Reveal())
+	}
+	return hidden
+}
+
+// Image implements [engine.Installer].
+func (b *boots) Image(digest string) (handoff.Image, bool) {
+	image, err := b.catalog.Get(digest)
+	return handoff.Image{Name: title(image), Family: image.Family, Traits: image.Traits, Meta: image.Meta}, err == nil
 }
 
 // masked is what is shown in the place of a secret.

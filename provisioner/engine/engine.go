@@ -31,7 +31,7 @@ type Installer interface {
 	// Render makes all that the present attempt gives h, with what the hand-off
 	// adds to its configuration. It is asked until it succeeds and then never
 	// again for this attempt. Attempt, Image and Made are filled in by the engine.
-	Render(ctx context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error)
+	Render(ctx context.Context, h provisioner.Host, carry handoff.Carry) (provisioner.Rendering, error)
 	// ScoutMedium is what differs in the discovery ISO that h boots in its present
 	// attempt: Image is that ISO's digest, Medium its kernel arguments. It is asked
 	// until it succeeds and then never again for this attempt. Attempt, Way and
@@ -43,6 +43,8 @@ type Installer interface {
 	Write(ctx context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Write, error)
 	// Base is the absolute URL below which the routes of h's attempt lie.
 	Base(h provisioner.Host) string
+	// Image is what a hand-off driver may know of an image; false: there is none.
+	Image(digest string) (handoff.Image, bool)
 	// ScoutVersion is that of the discovery ramdisk hosts boot now; empty if unknown.
 	ScoutVersion() string
 }
@@ -78,7 +80,8 @@ type Engine struct {
 	Options
 	drivers map[string]handoff.Driver
 	queue   *queue
-	hosts   locks
+	hosts   locks[provisioner.HostID]
+	orders  locks[handoffKey]
 	newHost sync.Mutex // one sighting at a time makes a host
 
 	mu     sync.Mutex
@@ -116,6 +119,7 @@ func (e *Engine) Run(ctx context.Context, ready chan<- struct{}) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.Go(func() error { return e.keepLease(ctx, lease) })
 	g.Go(func() error { return e.watch(ctx) })
+	g.Go(func() error { return e.closeOrders(ctx) })
 	for range workers {
 		g.Go(func() error { return e.work(ctx) })
 	}
@@ -284,7 +288,7 @@ func (e *Engine) step(ctx context.Context, h provisioner.Host) (moved bool, agai
 
 // duty is what the phase of h asks of the engine itself.
 func (e *Engine) duty(ctx context.Context, h provisioner.Host) (moved bool, again time.Time, err error) {
-	if h.Status.Phase == provisioner.Installed {
+	if lifecycle.Confirms(h) {
 		return e.confirm(ctx, h)
 	}
 	if _, prepared := lifecycle.Way(h); h.Status.Phase == provisioner.Installing && !prepared {
@@ -323,50 +327,6 @@ func (e *Engine) commitMove(ctx context.Context, h provisioner.Host, m lifecycle
 		e.Log.Info().Str("host", string(h.ID)).Str("phase", string(m.To)).Str("attempt", string(h.Status.Attempt.ID)).
 			Str("why", m.Why).Msg("host moved")
 	}
-	return err
-}
-
-// confirm is the duty of an installed host: look for the proof of registration.
-func (e *Engine) confirm(ctx context.Context, h provisioner.Host) (moved bool, again time.Time, err error) {
-	d, err := e.driver(h)
-	if err != nil {
-		return false, time.Time{}, err
-	}
-	res, err := d.Confirm(ctx, h)
-	switch {
-	case err != nil:
-		return false, time.Time{}, fmt.Errorf("confirm hand-off %s: %w", d.Name(), err)
-	case res.Receipt != nil:
-		_, err = e.observe(ctx, h.ID, d.Name(), func(h *provisioner.Host) (string, error) {
-			h.Facts.Receipt = res.Receipt
-			return "Receipt: " + res.Receipt.Proof + ".", nil
-		})
-		return err == nil, time.Time{}, err
-	case res.Ask != "":
-		return false, h.Status.Deadline, e.ask(ctx, h.ID, d.Name(), provisioner.Ask{Attempt: h.Status.Attempt.ID, Text: res.Ask})
-	}
-	return false, soonest(e.Now().Add(res.Again), h.Status.Deadline), nil
-}
-
-// driver is that of h's hand-off.
-func (e *Engine) driver(h provisioner.Host) (handoff.Driver, error) {
-	d, ok := e.drivers[h.Intent.Handoff]
-	if !ok {
-		return nil, &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf(
-			"order %s names the hand-off %q, which this muster does not have; import the order with another", h.Intent.Order, h.Intent.Handoff)}
-	}
-	return d, nil
-}
-
-// ask notes, once, what a hand-off driver needs a person for.
-func (e *Engine) ask(ctx context.Context, id provisioner.HostID, by string, a provisioner.Ask) error {
-	_, err := e.observe(ctx, id, by, func(h *provisioner.Host) (string, error) {
-		if h.Facts.Ask != nil && *h.Facts.Ask == a {
-			return "", nil
-		}
-		h.Facts.Ask = &a
-		return a.Text, nil
-	})
 	return err
 }
 

@@ -62,11 +62,11 @@ type installer struct {
 	noScout error // of ScoutMedium
 }
 
-func (i *installer) Render(_ context.Context, h provisioner.Host, carry map[string]any) (provisioner.Rendering, error) {
+func (i *installer) Render(_ context.Context, h provisioner.Host, carry handoff.Carry) (provisioner.Rendering, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.calls++
-	config := fmt.Sprintf("#cloud-config\ndevice: %s\nimage: %s\nrendered: %d times\nfor: %v\n", h.Status.Attempt.Disk, h.Intent.Image, i.calls, carry)
+	config := fmt.Sprintf("#cloud-config\ndevice: %s\nimage: %s\nrendered: %d times\nfor: %v\n", h.Status.Attempt.Disk, h.Intent.Image, i.calls, carry.Values)
 	return provisioner.Rendering{Way: cmp.Or(i.way, provisioner.WayNetboot), Documents: []provisioner.Document{
 		{Name: "config", Type: "text/cloud-config", Content: []byte(config)}, {Name: "bulk", Content: i.bulk},
 	}}, i.fails
@@ -98,6 +98,10 @@ func (i *installer) fill(bulk []byte) {
 	i.bulk = bulk
 }
 
+func (*installer) Image(digest string) (handoff.Image, bool) {
+	return handoff.Image{Name: "image", Family: "kairos"}, digest != ""
+}
+
 func (*installer) Netboot(_ context.Context, h provisioner.Host, r provisioner.Rendering) (inventory.Netboot, error) {
 	return inventory.Netboot{Kernel: "http://192.0.2.1/kernel", Cmdline: "attempt=" + string(r.Attempt)}, nil
 }
@@ -127,15 +131,15 @@ func open(t *testing.T, kv store.Engine, c *clock) *site {
 	return openWith(t, kv, c, "k")
 }
 
-// openWith has a key of its own.
-func openWith(t *testing.T, kv store.Engine, c *clock, key string) *site {
+// openWith has a key and further hand-offs of its own.
+func openWith(t *testing.T, kv store.Engine, c *clock, key string, further ...handoff.Driver) *site {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := store.New(kv, c.now)
 	m := store.NewMirror(s)
 	i := &installer{scout: "v1"}
 	e := New(Options{
-		Store: s, Mirror: m, Installer: i, Box: box(t, key), Drivers: []handoff.Driver{callhome.Driver{}},
+		Store: s, Mirror: m, Installer: i, Box: box(t, key), Drivers: append([]handoff.Driver{callhome.Driver{}}, further...),
 		Deadlines: lifecycle.Deadlines{Discover: 10 * time.Minute, Verify: 10 * time.Minute, Install: 30 * time.Minute, Register: 15 * time.Minute},
 		Holder:    "test", Log: zerolog.Nop(), Now: c.now,
 	})
@@ -196,7 +200,11 @@ func (s *site) list(t *testing.T, id provisioner.HostID, row provisioner.Row) {
 		Intent: provisioner.Intent{Order: "o1", Row: row, Rules: rules, Image: "sha256:1", Handoff: "callhome", Started: true},
 		Status: provisioner.Status{Phase: provisioner.Expected, Since: s.clock.now(), Why: "Listed in order o1, not seen yet."},
 	}
-	if err := s.Store.Commit(t.Context(), store.Change{Put: []provisioner.Host{h}}); err != nil {
+	c := store.Change{Put: []provisioner.Host{h}}
+	if _, err := s.Store.Order(t.Context(), "o1"); provisioner.KindOf(err) == provisioner.NotFound {
+		c.PutOrders = []provisioner.Order{{Name: "o1", Handoff: "callhome", Started: s.clock.now()}}
+	}
+	if err := s.Store.Commit(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
 	s.sync(t)

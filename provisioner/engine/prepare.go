@@ -27,9 +27,9 @@ func (e *Engine) prepare(ctx context.Context, h provisioner.Host) (moved bool, a
 	if at := retryAt(h, e.at(h)); !at.IsZero() {
 		return false, soonest(at, lifecycle.Due(h)), nil
 	}
-	r, err := e.render(ctx, h)
+	r, note, err := e.render(ctx, h)
 	if err == nil {
-		err = e.commitRendering(ctx, h, r)
+		err = e.commitRendering(ctx, h, r, note)
 	}
 	switch {
 	case err == nil:
@@ -55,23 +55,21 @@ func retryAt(h provisioner.Host, now time.Time) time.Time {
 	return at
 }
 
-func (e *Engine) render(ctx context.Context, h provisioner.Host) (provisioner.Rendering, error) {
+// render makes the rendering and says what of the hand-off is worth a line.
+func (e *Engine) render(ctx context.Context, h provisioner.Host) (r provisioner.Rendering, note string, err error) {
 	ctx, cancel := context.WithTimeout(ctx, renderTime)
 	defer cancel()
-	d, err := e.driver(h)
+	carry, err := e.carry(ctx, h)
 	if err != nil {
-		return provisioner.Rendering{}, err
+		return r, "", err
 	}
-	carry, err := d.Prepare(ctx, h, e.Installer.Base(h))
+	r, err = e.Installer.Render(ctx, h, carry)
 	if err != nil {
-		return provisioner.Rendering{}, fmt.Errorf("prepare hand-off %s: %w", d.Name(), late(err))
-	}
-	r, err := e.Installer.Render(ctx, h, carry)
-	if err != nil {
-		return r, late(err) // sentence says what it is of
+		return r, "", late(err) // sentence says what it is of
 	}
 	r.Attempt, r.Image, r.Made = h.Status.Attempt.ID, h.Intent.Image, e.at(h).UTC()
-	return r, nil
+	r.Hidden = append(r.Hidden, carry.Hidden...)
+	return r, carry.Note, nil
 }
 
 // late is err in words for people where it is that the time was over.
@@ -82,7 +80,7 @@ func late(err error) error {
 	return err
 }
 
-func (e *Engine) commitRendering(ctx context.Context, h provisioner.Host, r provisioner.Rendering) error {
+func (e *Engine) commitRendering(ctx context.Context, h provisioner.Host, r provisioner.Rendering, note string) error {
 	sealed, err := e.seal(r)
 	if err != nil {
 		return err
@@ -93,11 +91,15 @@ func (e *Engine) commitRendering(ctx context.Context, h provisioner.Host, r prov
 	}
 	drop := renderedBefore(h)
 	h.Facts.Prepared = &provisioner.Prepared{Attempt: r.Attempt, At: r.Made, Way: r.Way}
+	entries := []provisioner.Entry{e.entry(h, provisioner.EntryFact, "engine", "Prepared what the host gets, by "+string(r.Way)+".")}
+	if note != "" {
+		entries = append(entries, e.entry(h, provisioner.EntryFact, h.Intent.Handoff, note))
+	}
 	return e.Store.Commit(ctx, store.Change{
 		Put:            []provisioner.Host{h},
 		PutRenderings:  []store.Rendering{{Attempt: r.Attempt, Sealed: sealed}},
 		DropRenderings: drop,
-		Entries:        []provisioner.Entry{e.entry(h, provisioner.EntryFact, "engine", "Prepared what the host gets, by "+string(r.Way)+".")},
+		Entries:        entries,
 		Guard:          guard,
 	})
 }

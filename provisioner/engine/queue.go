@@ -72,26 +72,26 @@ func (q *queue) take(now time.Time) (provisioner.HostID, time.Duration, bool) {
 	return "", wait, false
 }
 
-// locks is one mutex per host that is being worked.
-type locks struct {
+// locks is one mutex for each thing that is being worked.
+type locks[K comparable] struct {
 	mu   sync.Mutex
-	held map[provisioner.HostID]*hostLock
+	held map[K]*oneLock
 }
 
-type hostLock struct {
+type oneLock struct {
 	sync.Mutex
 	users int
 }
 
-// lock waits for the host and returns what unlocks it.
-func (l *locks) lock(id provisioner.HostID) (unlock func()) {
+// lock waits for the thing and returns what unlocks it.
+func (l *locks[K]) lock(id K) (unlock func()) {
 	l.mu.Lock()
 	if l.held == nil {
-		l.held = map[provisioner.HostID]*hostLock{}
+		l.held = map[K]*oneLock{}
 	}
 	h := l.held[id]
 	if h == nil {
-		h = &hostLock{}
+		h = &oneLock{}
 		l.held[id] = h
 	}
 	h.users++

@@ -36,6 +36,13 @@ func (c *Client) Lint(ctx context.Context, in v1.Import) (v1.Imported, error) {
 	return report, err
 }
 
+// Check says whether the hosts of an order could be handed over.
+func (c *Client) Check(ctx context.Context, name string) (v1.Checked, error) {
+	var checked v1.Checked
+	err := c.caller.get(ctx, orderPath(name)+"/check", &checked)
+	return checked, err
+}
+
 // Start lets the hosts of an order be installed.
 func (c *Client) Start(ctx context.Context, name string) (v1.Order, error) {
 	return c.order(ctx, name, "start")

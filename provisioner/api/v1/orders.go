@@ -42,9 +42,17 @@ type Imported struct {
 	Warnings []Remark `json:"warnings"` // never null
 }
 
+// Checked says whether the hosts of an order could be handed over. With any in
+// Wrong it cannot be started.
+type Checked struct {
+	Order string   `json:"order"`
+	Wrong []string `json:"wrong"` // sentences that say what to do; never null
+	Notes []string `json:"notes"` // what was found, and what could not be known; never null
+}
+
 // Remark is one thing to say about an input, with where it stands.
 type Remark struct {
-	Source string `json:"source,omitempty"` // order, manifest or profile
+	Source string `json:"source,omitempty"` // order, manifest, profile or hand-off
 	Line   int    `json:"line,omitempty"`   // from 1; absent: the whole of it
 	Column string `json:"column,omitempty"` // of a manifest
 	Text   string `json:"text"`
