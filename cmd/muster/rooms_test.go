@@ -79,7 +79,7 @@ var arrows = []arrow{
 // forTests are rooms that only tests and cmd/lab may import.
 var forTests = []string{
 	"provisioner/lab", "provisioner/lab/site", "provisioner/lab/appliance",
-	"provisioner/api/apitest", "provisioner/store/storetest", "provisioner/handoff/handofftest", "provisioner/handoff/localui/localuitest", "redfish/bmctest", "redfish/ipmi/ipmitest",
+	"provisioner/api/apitest", "provisioner/store/storetest", "provisioner/handoff/handofftest", "provisioner/handoff/localui/localuitest", "provisioner/handoff/palette/palettetest", "redfish/bmctest", "redfish/ipmi/ipmitest",
 }
 
 // room is what the go command tells of one package.
