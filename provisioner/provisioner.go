@@ -102,6 +102,7 @@ type Facts struct {
 	Receipt      *Receipt      `json:"receipt,omitempty"`      // hand-off driver
 	Waits        *Waits        `json:"waits,omitempty"`        // hand-off driver: what it waits for
 	Ask          *Ask          `json:"ask,omitempty"`          // hand-off driver: what a person must do
+	Kept         *Kept         `json:"kept,omitempty"`         // hand-off driver: what it wants to be told again
 	Conflict     string        `json:"conflict,omitempty"`     // identification: why this host cannot be told from another
 }
 
@@ -218,6 +219,13 @@ type Waits struct {
 	// does not count against the host's deadline.
 	Away  time.Time     `json:"away,omitzero"`
 	Blind time.Duration `json:"blind,omitempty"`
+}
+
+// Kept is what a hand-off driver wants to be told again of an attempt: its own
+// text, which holds no secret.
+type Kept struct {
+	Attempt AttemptID `json:"attempt"`
+	Text    string    `json:"text"`
 }
 
 // Phase is where a host is on its way.

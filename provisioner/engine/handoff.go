@@ -104,7 +104,7 @@ func (e *Engine) confirmBatch(ctx context.Context, d handoff.Driver, h provision
 		return handoff.Batch{}, err
 	}
 	o.Name = h.Intent.Order
-	b := e.batch(o, d.Name(), nil)
+	b := e.batch(o, d.Name(), e.handedBy(o.Name, d.Name()))
 	kept, err := e.Store.Handoff(ctx, o.Name, d.Name())
 	if err == nil {
 		b.State, err = e.openState(kept)
@@ -116,6 +116,9 @@ func (e *Engine) confirmBatch(ctx context.Context, d handoff.Driver, h provision
 // a line of the journal.
 func noteResult(h *provisioner.Host, res handoff.Result, now time.Time) (line string) {
 	attempt := h.Status.Attempt.ID
+	if res.Keep != "" {
+		h.Facts.Kept = &provisioner.Kept{Attempt: attempt, Text: res.Keep}
+	}
 	if res.Receipt != nil {
 		h.Facts.Receipt, h.Facts.Ask, h.Facts.Waits = res.Receipt, nil, nil
 		return "Receipt: " + res.Receipt.Proof + "."

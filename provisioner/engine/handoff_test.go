@@ -26,6 +26,7 @@ type service struct {
 	closed int // calls of Close
 	away   bool
 	ask    string
+	looks  bool                           // it counts its looks in what it keeps
 	seen   map[provisioner.AttemptID]bool // agents that registered
 }
 
@@ -94,9 +95,12 @@ func (s *service) Prepare(_ context.Context, b handoff.Batch, _ provisioner.Host
 		Note: "It was given the order's key."}, nil
 }
 
-func (s *service) Confirm(_ context.Context, _ handoff.Batch, h provisioner.Host) (handoff.Result, error) {
+func (s *service) Confirm(_ context.Context, b handoff.Batch, h provisioner.Host) (handoff.Result, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.looks {
+		return look(b, h), nil
+	}
 	switch attempt := h.Status.Attempt.ID; {
 	case s.away:
 		return handoff.Result{Waits: "the service, which does not answer.", Away: true, Again: time.Minute}, nil
@@ -106,6 +110,15 @@ func (s *service) Confirm(_ context.Context, _ handoff.Batch, h provisioner.Host
 		return handoff.Result{Receipt: &provisioner.Receipt{Attempt: attempt, Driver: "service", ID: string(h.ID), At: time.Unix(1_800_000_000, 0).UTC(), Proof: "the service knows it"}}, nil
 	}
 	return handoff.Result{Waits: "the service to see the host.", Again: time.Minute}, nil
+}
+
+// look is a look that counts those before it by what was kept of them.
+func look(b handoff.Batch, h provisioner.Host) handoff.Result {
+	n := 0
+	if k := h.Facts.Kept; k != nil && k.Attempt == h.Status.Attempt.ID {
+		_, _ = fmt.Sscan(k.Text, &n)
+	}
+	return handoff.Result{Waits: fmt.Sprintf("look %d of %d hosts.", n+1, len(b.Hosts)), Keep: fmt.Sprint(n + 1), Again: time.Minute}
 }
 
 func (s *service) Close(_ context.Context, b handoff.Batch) (handoff.Closed, error) {
@@ -334,6 +347,29 @@ func TestWhyOfAHostSaysWhatItsDriverWaitsFor(t *testing.T) {
 	svc.set(func(svc *service) { svc.ask = ""; svc.seen[attempt] = true })
 	if h := s.settled(t); h.Status.Phase != provisioner.Registered || h.Facts.Ask != nil {
 		t.Errorf("%s, asks %+v", h.Status.Phase, h.Facts.Ask)
+	}
+}
+
+func TestADriverIsToldAgainWhatItKeptOfAnAttempt(t *testing.T) {
+	svc := newService()
+	s := served(t, bolt(t), newClock(), svc)
+	svc.set(func(svc *service) { svc.looks = true })
+	attempt := s.installs(t)
+	looks := func(h provisioner.Host) (n int) {
+		k := h.Facts.Kept
+		if k == nil || k.Attempt != attempt || h.Facts.Waits.Text != "look "+k.Text+" of 1 hosts." {
+			t.Fatalf("kept %+v, waits %+v", k, h.Facts.Waits)
+		}
+		_, _ = fmt.Sscan(k.Text, &n)
+		return n
+	}
+	first, lines := looks(s.settled(t)), len(s.checkJournal(t, hostID))
+	s.settled(t)
+	if last := looks(s.settled(t)); last < first+2 {
+		t.Errorf("two looks later it counts %d, and before %d", last, first)
+	}
+	if more := len(s.checkJournal(t, hostID)) - lines; more != 0 {
+		t.Errorf("%d lines of what is the driver's own", more)
 	}
 }
 

@@ -62,7 +62,7 @@ type Batch struct {
 	Order   provisioner.OrderName
 	Options map[string]any // what the order says beside the driver's name; nil where a row names the driver
 	Secrets map[string]provisioner.Secret
-	Hosts   []provisioner.Host // only in Check, Open and Close
+	Hosts   []provisioner.Host // not in Prepare
 	Images  map[string]Image   // those that its hosts are installed from, by digest
 	State   State              // what Open returned last; empty before, and after Close
 	Preview bool               // only shown to people: see Prepare
@@ -117,6 +117,10 @@ type Result struct {
 	// Away says that nobody could look: the service does not answer, or answers
 	// with an error of its own. The host's deadline stands still meanwhile.
 	Away bool
+	// Keep is what the driver wants to be told again of this attempt, as
+	// [provisioner.Facts] has it then: it is written down before Confirm is asked
+	// again. It is short and holds no secret; the empty text leaves what is kept.
+	Keep string
 }
 
 // Closed is what became of Close: either Done, or after how long to try again
