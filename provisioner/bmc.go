@@ -1,7 +1,9 @@
 package provisioner
 
 import (
+	"cmp"
 	"encoding/json"
+	"fmt"
 	"time"
 )
 
@@ -23,11 +25,51 @@ type Controller struct {
 // for another account.
 func (c Controller) Context() string { return "bmc " + c.Address + " " + c.MAC + " " + c.User }
 
+// Place names the BMC that people mean.
+func (c Controller) Place() string { return cmp.Or(c.MAC, c.Address) }
+
 // Is reports whether both words mean one BMC and, where it has several systems,
 // one system.
 func (c Controller) Is(o Controller) bool {
 	place := c.Address != "" && c.Address == o.Address || c.MAC != "" && c.MAC == o.MAC
 	return place && (c.System == o.System || c.System == "" || o.System == "")
+}
+
+// BMCAddress is where h's BMC is: what people said, else where DHCP put its MAC.
+// It is empty where neither is known.
+func (h Host) BMCAddress() string {
+	c, l := h.Intent.BMC, h.Facts.BMCLease
+	switch {
+	case c == nil:
+		return ""
+	case c.Address == "" && l != nil && l.MAC == c.MAC:
+		return l.Address
+	}
+	return c.Address
+}
+
+// BMCLacks says what muster must know before it can enter h's BMC, and what to
+// do about it; empty where it can, and where h has none.
+func (h Host) BMCLacks() string {
+	c := h.Intent.BMC
+	switch {
+	case c == nil:
+		return ""
+	case h.BMCAddress() == "":
+		return fmt.Sprintf("The address of its BMC is not known: %s has asked none of muster's DHCP servers. Look at its cable and that it uses DHCP, or run: muster bmc add %s --address ADDRESS", c.MAC, h.ID)
+	case len(c.Password) == 0:
+		return fmt.Sprintf("The password of its BMC at %s is not known. Run: muster bmc add %s --user USER --password-file FILE", h.BMCAddress(), h.ID)
+	}
+	return ""
+}
+
+// BMCLease is the address that DHCP gave a BMC.
+type BMCLease struct {
+	At      time.Time `json:"at"`
+	MAC     string    `json:"mac"`
+	Address string    `json:"address"`
+	Network string    `json:"network"`
+	Class   string    `json:"class,omitempty"` // what it calls itself: option 60
 }
 
 // Static is a host's own address, for hosts that no DHCP server serves.
@@ -42,6 +84,7 @@ type Static struct {
 // BMC is what was last seen of a host's BMC.
 type BMC struct {
 	At          time.Time `json:"at"`
+	Of          string    `json:"of,omitempty"` // [Controller.Place] of the one that was seen: of another BMC nothing here is true
 	Driver      string    `json:"driver"`
 	Vendor      string    `json:"vendor,omitempty"`
 	Model       string    `json:"model,omitempty"`

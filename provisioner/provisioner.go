@@ -94,6 +94,7 @@ type Facts struct {
 	Progress     []Progress    `json:"progress,omitempty"`     // counter of bytes; of the present attempt, a stage each
 	Prepared     *Prepared     `json:"prepared,omitempty"`     // engine duty: what the install attempt gives its host
 	BMC          *BMC          `json:"bmc,omitempty"`          // engine duty: the BMC itself
+	BMCLease     *BMCLease     `json:"bmc_lease,omitempty"`    // boot plane: the address that its BMC was given
 	Survey       *Report       `json:"survey,omitempty"`       // engine duty: the BMC's account of the hardware
 	Errands      []Errand      `json:"errands,omitempty"`      // engine duty: what the BMC was sent to do for the present attempt
 	Writes       []Write       `json:"writes,omitempty"`       // engine duty: destructive acts begun, never forgotten

@@ -35,7 +35,7 @@ func (s *session) bmcCheck() *cobra.Command {
 			}
 			words.Password = []byte(strings.TrimRight(password, "\r\n"))
 			c := bmc.New(bmc.Options{Secrets: typed{}, Waiting: func(reason string) { s.say("waiting: %s", reason) }})
-			checked, err := c.Check(cmd.Context(), words)
+			checked, err := c.Check(cmd.Context(), provisioner.Host{Intent: provisioner.Intent{BMC: &words}})
 			if err != nil {
 				return err
 			}

@@ -2,7 +2,6 @@ package api
 
 import (
 	"cmp"
-	"fmt"
 
 	"github.com/muster-boot/muster/provisioner"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
@@ -15,10 +14,10 @@ func bmcShape(h provisioner.Host) *v1.BMC {
 		return nil
 	}
 	shape := &v1.BMC{
-		Driver: cmp.Or(c.Driver, "redfish"), Address: c.Address, MAC: c.MAC, User: c.User, System: c.System,
-		Fingerprint: c.Fingerprint, Missing: lacking(h), Abilities: []string{}, Cannot: []string{},
+		Driver: cmp.Or(c.Driver, "redfish"), Address: h.BMCAddress(), MAC: c.MAC, User: c.User, System: c.System,
+		Fingerprint: c.Fingerprint, Missing: h.BMCLacks(), Abilities: []string{}, Cannot: []string{},
 	}
-	if seen := h.Facts.BMC; seen != nil {
+	if seen := h.Facts.BMC; seen != nil && (seen.Of == "" || seen.Of == c.Place()) {
 		shape.Seen = moment(seen.At)
 		shape.Driver, shape.Fingerprint = cmp.Or(seen.Driver, shape.Driver), cmp.Or(shape.Fingerprint, seen.Fingerprint)
 		shape.Vendor, shape.Model, shape.Firmware, shape.Power, shape.Quirks = seen.Vendor, seen.Model, seen.Firmware, seen.Power, seen.Quirks
@@ -28,18 +27,6 @@ func bmcShape(h provisioner.Host) *v1.BMC {
 		shape.Errand = errand(h.Facts.Errands[n-1])
 	}
 	return shape
-}
-
-// lacking says what is needed before the BMC of h can be entered.
-func lacking(h provisioner.Host) string {
-	c := h.Intent.BMC
-	switch {
-	case c.Address == "":
-		return "its address is not known: list it, or run: muster bmc add " + string(h.ID)
-	case len(c.Password) == 0:
-		return fmt.Sprintf("its password is not known: run muster bmc add %s", h.ID)
-	}
-	return ""
 }
 
 func abilities(a provisioner.Abilities) []string {

@@ -47,6 +47,9 @@ type Options struct {
 	Discover bool     // some network gives the scout to unlisted hosts
 	Version  string   // of muster
 	Sealer   Sealer   // of BMCs' passwords
+	// Strangers are BMCs that asked for an address and that no host lists; nil:
+	// nobody listens.
+	Strangers func() []v1.FoundBMC
 	// Installer tries and shows what hosts are given; nil: an order may say what
 	// it likes, and nothing can be shown.
 	Installer Installer

@@ -142,10 +142,10 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 			Install: cfg.Deadlines.Install, Register: cfg.Deadlines.Register,
 		},
 	})
-	read := newReads()
+	read, strange := newReads(), newStrangers()
 	people := api.New(api.Options{
 		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Discover: cfg.Discovers(),
-		Version: o.Version, Sealer: s.box, Installer: &viewer{boots: b, engine: e, reads: read, networks: nets}, Handoffs: handoffs{e},
+		Version: o.Version, Sealer: s.box, Strangers: strange.list, Installer: &viewer{boots: b, engine: e, reads: read, networks: nets}, Handoffs: handoffs{e},
 		Reasons: b.reasons, Log: o.Log,
 	})
 	control, err := api.ListenControl(cfg.Socket, people)
@@ -168,7 +168,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 		return g.Wait()
 	}
 	p := newPlane(cfg, nets, planeParts{
-		engine: e, store: st, mirror: mirror, boots: b, reads: read, counts: newCounts(e, o.Log),
+		engine: e, store: st, mirror: mirror, boots: b, reads: read, strangers: strange, counts: newCounts(e, o.Log),
 		leases: s.leases, loaders: ipxe.NewLoaders(), tls: bootTLS(s.https), log: o.Log,
 	})
 	p.run(ctx, g)

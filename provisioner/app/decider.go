@@ -16,6 +16,7 @@ import (
 type hostIndex interface {
 	ByMAC(mac string) (provisioner.Host, bool)
 	ByUUID(uuid string) (provisioner.Host, bool)
+	ByBMC(mac string) (provisioner.Host, bool)
 }
 
 // decider is the one place that says who is answered.
@@ -26,6 +27,9 @@ type decider struct {
 
 // Decide implements [pxe.Decider].
 func (d *decider) Decide(_ context.Context, c pxe.Client) (pxe.Answer, error) {
+	if _, listed := d.hosts.ByBMC(c.MAC.String()); listed {
+		return pxe.Answer{Serve: c.Transport == pxe.DHCP}, nil // an address, and nothing to boot
+	}
 	h, listed := d.find(c)
 	answer := pxe.Answer{Serve: true, Script: scriptPath(c.MAC), Name: h.Intent.Row.Name}
 	switch d.offer(h, listed, c.Network) {

@@ -26,7 +26,7 @@ func (v handover) URLs(h provisioner.Host, r provisioner.Rendering) []string {
 	}
 	to := bmcRoute{seen: seenOn(h)}
 	if h.Intent.BMC != nil {
-		to.local, to.remote = routeTo(h.Intent.BMC.Address)
+		to.local, to.remote = routeTo(h.BMCAddress())
 	}
 	n, ok := to.by(v.networks)
 	if !ok {

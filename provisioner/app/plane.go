@@ -38,16 +38,17 @@ type plane struct {
 }
 
 type planeParts struct {
-	engine  *engine.Engine
-	store   *store.Store
-	mirror  *store.Mirror
-	boots   *boots
-	reads   *reads
-	counts  *counts
-	leases  *lease.Book
-	loaders ipxe.Loaders
-	tls     *tls.Config // of the boot plane by https
-	log     zerolog.Logger
+	engine    *engine.Engine
+	store     *store.Store
+	mirror    *store.Mirror
+	boots     *boots
+	reads     *reads
+	strangers *strangers // BMCs that no host lists
+	counts    *counts
+	leases    *lease.Book
+	loaders   ipxe.Loaders
+	tls       *tls.Config // of the boot plane by https
+	log       zerolog.Logger
 }
 
 // newPlane builds the boot plane; nothing is bound before run.
@@ -57,7 +58,7 @@ func newPlane(cfg config.Config, nets []network, in planeParts) *plane {
 		unknown[n.Interface] = n.Unknown
 	}
 	d := &decider{hosts: in.mirror, unknown: unknown}
-	seen := newSightings(in.engine, unknown, in.log)
+	seen := newSightings(in, unknown)
 	mounts := in.mounts(d, nets)
 	p := &plane{sightings: seen, counts: in.counts}
 	full := dhcpNetworks(nets, cfg.BootPort)

@@ -20,14 +20,19 @@ const maxSightings = 256
 // sightings carries what DHCP saw to the engine, so that an answer never waits
 // for a disk.
 type sightings struct {
-	queue   chan dhcp.Sighting
-	engine  *engine.Engine
-	unknown map[string]config.Unknown
-	log     zerolog.Logger
+	queue     chan dhcp.Sighting
+	engine    *engine.Engine
+	hosts     hostIndex
+	strangers *strangers
+	unknown   map[string]config.Unknown
+	log       zerolog.Logger
 }
 
-func newSightings(e *engine.Engine, unknown map[string]config.Unknown, log zerolog.Logger) *sightings {
-	return &sightings{queue: make(chan dhcp.Sighting, maxSightings), engine: e, unknown: unknown, log: log}
+func newSightings(in planeParts, unknown map[string]config.Unknown) *sightings {
+	return &sightings{
+		queue: make(chan dhcp.Sighting, maxSightings), engine: in.engine, hosts: in.mirror, strangers: in.strangers,
+		unknown: unknown, log: in.log,
+	}
 }
 
 // Saw implements [dhcp.Watcher].
@@ -49,11 +54,25 @@ func (s *sightings) Run(ctx context.Context) error {
 			if d.Note != "" {
 				s.log.Warn().Str("mac", seen.MAC).Str("network", seen.Network).Msg(d.Note)
 			}
-			if _, err := s.engine.See(ctx, seen); err != nil && ctx.Err() == nil {
+			if err := s.note(ctx, d, seen); err != nil && ctx.Err() == nil {
 				s.log.Warn().Err(err).Str("mac", seen.MAC).Msg("sighting not noted")
 			}
 		}
 	}
+}
+
+// note tells hosts from BMCs. A BMC that no host lists is remembered for people
+// and gets no more for it than any other unlisted client.
+func (s *sightings) note(ctx context.Context, d dhcp.Sighting, seen engine.Seen) error {
+	if _, listed := s.hosts.ByBMC(seen.MAC); listed {
+		if !d.Bound {
+			return nil
+		}
+		return s.engine.SeeBMC(ctx, provisioner.BMCLease{MAC: seen.MAC, Address: seen.Address, Network: seen.Network, Class: d.Client.Vendor})
+	}
+	s.strangers.saw(d, seen.MAC)
+	_, err := s.engine.See(ctx, seen)
+	return err
 }
 
 func (s *sightings) seen(d dhcp.Sighting) engine.Seen {

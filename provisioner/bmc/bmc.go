@@ -85,6 +85,7 @@ func (c *Controller) Survey(ctx context.Context, h provisioner.Host) (provisione
 	seen, report := before(h), (*inventory.Report)(nil)
 	err := c.call(ctx, h, nil, func(l line) (err error) {
 		seen, report, err = l.survey(ctx, h)
+		seen.Of = h.Intent.BMC.Place()
 		return err
 	})
 	return seen, report, err
@@ -98,17 +99,20 @@ func (c *Controller) Do(ctx context.Context, h provisioner.Host, do provisioner.
 	seen := before(h)
 	err := c.call(ctx, h, doing, func(l line) (err error) {
 		seen, err = l.do(ctx, h, do, r)
+		seen.Of = h.Intent.BMC.Place()
 		return err
 	})
 	return seen, err
 }
 
-// before is what was known of a BMC before a call.
+// before is what was known of a host's BMC before a call. What was seen of the
+// one that it had before, its certificate above all, counts nothing.
 func before(h provisioner.Host) provisioner.BMC {
-	if h.Facts.BMC == nil {
+	seen := h.Facts.BMC
+	if seen == nil || h.Intent.BMC != nil && seen.Of != "" && seen.Of != h.Intent.BMC.Place() {
 		return provisioner.BMC{}
 	}
-	return *h.Facts.BMC
+	return *seen
 }
 
 // line is a connection to one BMC.
@@ -128,10 +132,11 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(st
 	if doing == nil {
 		doing = c.opts.Waiting
 	}
-	target, err := c.target(words, before(h).Fingerprint)
+	target, err := c.target(h)
 	if err != nil {
 		return err
 	}
+	words.Address = target.Address
 	leave, err := c.turns.enter(ctx, words.Address, func() { doing("another errand at this BMC is under way") })
 	if err != nil {
 		return &provisioner.Fault{Kind: provisioner.Retry, Op: "wait for the BMC at " + words.Address, Err: err}
@@ -150,17 +155,18 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(st
 
 // target opens the password. What a person gave as fingerprint goes before what
 // was seen, as it may be of a new certificate.
-func (c *Controller) target(words provisioner.Controller, seen string) (redfish.Target, error) {
-	if words.Address == "" || len(words.Password) == 0 {
-		return redfish.Target{}, operator(fmt.Errorf("the BMC %q has no address or no password: write both into the manifest", words.Address))
+func (c *Controller) target(h provisioner.Host) (redfish.Target, error) {
+	words, address := *h.Intent.BMC, h.BMCAddress()
+	if lacks := h.BMCLacks(); lacks != "" {
+		return redfish.Target{}, operator(errors.New(lacks))
 	}
 	password, err := c.opts.Secrets.Open(words.Password, words.Context())
 	if err != nil {
-		return redfish.Target{}, operator(fmt.Errorf("give the password of the BMC at %s again: %w", words.Address, err))
+		return redfish.Target{}, operator(fmt.Errorf("give the password of the BMC at %s again: %w", address, err))
 	}
 	return redfish.Target{
-		Address: words.Address, User: words.User, Password: redfish.Secret(password),
-		Fingerprint: cmp.Or(words.Fingerprint, seen), System: words.System,
+		Address: address, User: words.User, Password: redfish.Secret(password),
+		Fingerprint: cmp.Or(words.Fingerprint, before(h).Fingerprint), System: words.System,
 	}, nil
 }
 

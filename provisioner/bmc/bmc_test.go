@@ -169,7 +169,7 @@ func TestEveryPersonalityGoesThroughAllErrands(t *testing.T) {
 			if _, refused := noMedia[name]; fact.Abilities.Media == refused {
 				t.Errorf("the survey says of media: %t; %q", fact.Abilities.Media, fact.Cannot)
 			}
-			if c, err := s.controller.Check(t.Context(), *s.host.Intent.BMC); err != nil || !c.Boots() || c.Quirks != fact.Quirks || len(c.Answers) != 5 {
+			if c, err := s.controller.Check(t.Context(), s.host); err != nil || !c.Boots() || c.Quirks != fact.Quirks || len(c.Answers) != 5 {
 				t.Errorf("the check says %+v, %v", c, err)
 			}
 			s.bootMedium(t, name, noMedia[name])
@@ -328,10 +328,11 @@ func TestARefusedPasswordIsShownOnceAndNeverTold(t *testing.T) {
 func TestWhatAPersonMustMendIsSaidBeforeAnythingIsSent(t *testing.T) {
 	s := newSite(t, "ilo5")
 	for want, words := range map[string]*provisioner.Controller{
-		"no BMC is named for this host":   nil,
-		"no address or no password":       {Address: "192.0.2.1"},
-		"give the password of the BMC at": {Address: "192.0.2.1", Password: []byte("?")},
-		`there is no driver "amt"`:        {Address: s.host.Intent.BMC.Address, User: s.User(), Password: s.host.Intent.BMC.Password, Driver: "amt"},
+		"no BMC is named for this host":                                          nil,
+		"The password of its BMC at 192.0.2.1 is not known. Run: muster bmc add": {Address: "192.0.2.1"},
+		"The address of its BMC is not known: 52:54:00:00:00:77":                 {MAC: "52:54:00:00:00:77", Password: []byte("?")},
+		"give the password of the BMC at":                                        {Address: "192.0.2.1", Password: []byte("?")},
+		`there is no driver "amt"`:                                               {Address: s.host.Intent.BMC.Address, User: s.User(), Password: s.host.Intent.BMC.Password, Driver: "amt"},
 	} {
 		_, _, err := s.controller.Survey(t.Context(), provisioner.Host{Intent: provisioner.Intent{BMC: words}})
 		if provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), want) {
@@ -377,6 +378,31 @@ func TestABMCWithoutRedfishNamesTheDriverThatItNeeds(t *testing.T) {
 	_, _, err = c.Survey(t.Context(), provisioner.Host{Intent: provisioner.Intent{BMC: &words}})
 	if provisioner.KindOf(err) != provisioner.Retry || !strings.Contains(err.Error(), `write "driver: ipmi"`) || !bmc.Unreachable(err) {
 		t.Errorf("(%s) %v", provisioner.KindOf(err), err)
+	}
+}
+
+// TestABMCIsEnteredWhereDHCPPutIt has a listed MAC and no listed address. What
+// was seen of the BMC before counts for the same BMC alone.
+func TestABMCIsEnteredWhereDHCPPutIt(t *testing.T) {
+	s := newSite(t, "ilo5")
+	const mac = "52:54:00:00:00:77"
+	box, words := sealed(t, provisioner.Controller{MAC: mac, User: s.User()}, s.Password())
+	c := bmc.New(bmc.Options{Secrets: box, Pace: pace, IPMIPort: "1"})
+	h := provisioner.Host{ID: "h-7", Intent: provisioner.Intent{BMC: &words}}
+	h.Facts.BMCLease = &provisioner.BMCLease{MAC: mac, Address: s.HTTPS()}
+	fact, _, err := c.Survey(t.Context(), h)
+	if err != nil || fact.Of != mac || fact.Fingerprint == "" {
+		t.Fatalf("of %q with certificate %q: %v", fact.Of, fact.Fingerprint, err)
+	}
+	other := fact
+	other.Fingerprint = strings.Repeat("0", len(fact.Fingerprint))
+	h.Facts.BMC = &other
+	if _, _, err := c.Survey(t.Context(), h); err == nil || !strings.Contains(err.Error(), "another certificate than before") {
+		t.Errorf("the pinned certificate: %v", err)
+	}
+	other.Of = "52:54:00:00:00:78"
+	if again, _, err := c.Survey(t.Context(), h); err != nil || again.Of != mac || again.Fingerprint != fact.Fingerprint {
+		t.Errorf("of %q with certificate %q after the BMC was replaced: %v", again.Of, again.Fingerprint, err)
 	}
 }
 

@@ -69,12 +69,12 @@ func (c Checked) Boots() bool {
 	return false
 }
 
-// Check says what the BMC of these words can do, and by what that was seen.
-func (c *Controller) Check(ctx context.Context, words provisioner.Controller) (Checked, error) {
+// Check says what h's BMC can do, and by what that was seen. It changes nothing.
+func (c *Controller) Check(ctx context.Context, h provisioner.Host) (Checked, error) {
 	var checked Checked
-	err := c.call(ctx, provisioner.Host{Intent: provisioner.Intent{BMC: &words}}, nil, func(l line) (err error) {
+	err := c.call(ctx, h, nil, func(l line) (err error) {
 		checked, err = l.check(ctx)
-		checked.Address = words.Address
+		checked.Address = h.BMCAddress()
 		return err
 	})
 	return checked, err

@@ -48,7 +48,7 @@ func TestABoardWithIPMIAloneDoesTheErrandsThatItCan(t *testing.T) {
 	if provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), "let the host boot from the network") {
 		t.Errorf("(%s) %v", provisioner.KindOf(err), err)
 	}
-	checked, err := c.Check(t.Context(), words)
+	checked, err := c.Check(t.Context(), provisioner.Host{Intent: provisioner.Intent{BMC: &words}})
 	if err != nil || !checked.Boots() || checked.Driver != bmc.IPMI || checked.Power != "On" {
 		t.Errorf("%+v, %v", checked, err)
 	}
@@ -58,9 +58,9 @@ func TestAPasswordThatIPMIRefusesIsShownOnce(t *testing.T) {
 	s := startSimulator(t)
 	box, words := sealed(t, provisioner.Controller{Address: s.Address, User: ipmitest.User, Driver: bmc.IPMI}, "wrong")
 	c := bmc.New(bmc.Options{Secrets: box, Pace: pace})
-	_, first := c.Check(t.Context(), words)
+	_, first := c.Check(t.Context(), provisioner.Host{Intent: provisioner.Intent{BMC: &words}})
 	s.Close() // who asks now gets no answer
-	_, second := c.Check(t.Context(), words)
+	_, second := c.Check(t.Context(), provisioner.Host{Intent: provisioner.Intent{BMC: &words}})
 	if provisioner.KindOf(first) != provisioner.Operator || second == nil || first.Error() != second.Error() {
 		t.Errorf("first %v, then %v", first, second)
 	}

@@ -22,7 +22,7 @@ const bootPatience = 6 * time.Minute
 // Whoever does it writes it down before it begins. What was begun and is not
 // done is answered again.
 func Errand(h provisioner.Host, now time.Time) (provisioner.ErrandKind, bool) {
-	if h.Intent.BMC == nil || h.Intent.Order == "" || !free(h) {
+	if h.Intent.BMC == nil || h.BMCLacks() != "" || h.Intent.Order == "" || !free(h) {
 		return "", false
 	}
 	switch h.Status.Phase {
@@ -181,7 +181,7 @@ func awaitingErrand(h provisioner.Host) (string, bool) {
 		return "", false
 	case refused(e):
 		return fmt.Sprintf("Awaited: a person. The BMC at %s did not do %s: %s Mend it, then run: muster host retry %s",
-			h.Intent.BMC.Address, e.Do, e.Problem, h.ID), true
+			h.BMCAddress(), e.Do, e.Problem, h.ID), true
 	case e.Done.IsZero() && e.Problem != "":
 		return fmt.Sprintf("Awaited: the next try of %s. The BMC said: %s", e.Do, e.Problem), true
 	case e.Done.IsZero():
@@ -213,7 +213,7 @@ func surveyed(h provisioner.Host, _ time.Time) (string, bool) {
 	if !ok || e.Done.IsZero() || h.Intent.BMC == nil {
 		return "", false
 	}
-	return fmt.Sprintf("Its BMC at %s answered.", h.Intent.BMC.Address), true
+	return fmt.Sprintf("Its BMC at %s answered.", h.BMCAddress()), true
 }
 
 // witnessFindings are what BMC and scout tell differently. What makes another

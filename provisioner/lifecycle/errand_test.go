@@ -12,7 +12,7 @@ import (
 func withBMC(t *testing.T, phase provisioner.Phase) provisioner.Host {
 	t.Helper()
 	h := at(t, phase)
-	h.Intent.BMC = &provisioner.Controller{Address: "192.0.2.7"}
+	h.Intent.BMC = &provisioner.Controller{Address: "192.0.2.7", Password: []byte("sealed")}
 	h.Facts.BMC = &provisioner.BMC{Abilities: provisioner.Abilities{Media: true, Network: true}}
 	h.Facts.Scout, h.Facts.Steps = nil, nil
 	return h
@@ -44,6 +44,16 @@ func TestErrandFollowsFromFacts(t *testing.T) {
 		{"a listed host is surveyed", provisioner.Expected, nil, provisioner.ErrandSurvey},
 		{"not before its order is started", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) { h.Intent.Started = false }}, ""},
 		{"not while a person holds it", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) { h.Intent.Hold = "cabling" }}, ""},
+		{"not without the BMC's password", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) { h.Intent.BMC.Password = nil }}, ""},
+		{"not before DHCP gave the BMC an address", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) { h.Intent.BMC.Address, h.Intent.BMC.MAC = "", "52:54:00:00:00:07" }}, ""},
+		{"at the address that DHCP gave", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) {
+			h.Intent.BMC.Address, h.Intent.BMC.MAC = "", "52:54:00:00:00:07"
+			h.Facts.BMCLease = &provisioner.BMCLease{MAC: "52:54:00:00:00:07", Address: "192.0.2.7"}
+		}}, provisioner.ErrandSurvey},
+		{"not at the address of another MAC", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) {
+			h.Intent.BMC.Address, h.Intent.BMC.MAC = "", "52:54:00:00:00:07"
+			h.Facts.BMCLease = &provisioner.BMCLease{MAC: "52:54:00:00:00:08", Address: "192.0.2.7"}
+		}}, ""},
 		{"not without a BMC", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) { h.Intent.BMC = nil }}, ""},
 		{"a refused password is not tried again", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) { errand(h, provisioner.ErrandSurvey).Final = true }}, ""},
 		{"what was begun and is not done is begun again", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) { errand(h, provisioner.ErrandSurvey) }}, provisioner.ErrandSurvey},

@@ -17,6 +17,9 @@ func Awaiting(h provisioner.Host) string {
 	case provisioner.Unknown:
 		return "Awaited: nothing. It is in no manifest and its network is silent; list it in an order to have it answered."
 	case provisioner.Expected:
+		if lacks := h.BMCLacks(); lacks != "" {
+			return "Awaited: a network boot of this host, or a person. " + lacks
+		}
 		return "Awaited: a network boot of this host. Power it on with the network first in its boot order."
 	case provisioner.Discovered:
 		return awaitingDiscovered(h)

@@ -30,6 +30,11 @@ func (m *Mirror) ByMAC(mac string) (provisioner.Host, bool) { return m.lookUp(ma
 // ByUUID finds a host by its UUID in either byte order.
 func (m *Mirror) ByUUID(uuid string) (provisioner.Host, bool) { return m.lookUp(uuidTerm(uuid)) }
 
+// ByBMC finds the host whose BMC is listed with this MAC.
+func (m *Mirror) ByBMC(mac string) (provisioner.Host, bool) {
+	return m.lookUp(bmcTerm(&provisioner.Controller{MAC: mac}))
+}
+
 // BySerial finds a host by its system serial, in the manifest or reported.
 func (m *Mirror) BySerial(serial string) (provisioner.Host, bool) {
 	return m.lookUp(serialTerm(serial))

@@ -50,6 +50,14 @@ func nameTerm(name string) term { return tag("name ", strings.ToLower(name)) }
 
 func aliasTerm(id provisioner.HostID) term { return tag("alias ", string(id)) }
 
+// bmcTerm is not an address of the host itself.
+func bmcTerm(c *provisioner.Controller) term {
+	if c == nil {
+		return ""
+	}
+	return tag("bmc ", c.MAC)
+}
+
 func attemptTerm(id provisioner.AttemptID) term { return tag("attempt ", string(id)) }
 
 // keyTerm holds a digest of the token, so that how long a look-up takes says
@@ -101,7 +109,7 @@ func identity(h provisioner.Host) []term {
 // terms returns all that h can be found by.
 func terms(h provisioner.Host) []term {
 	terms := append(identity(h),
-		nameTerm(h.Intent.Row.Name), attemptTerm(h.Status.Attempt.ID), keyTerm(h.Status.Key.Reveal()))
+		nameTerm(h.Intent.Row.Name), attemptTerm(h.Status.Attempt.ID), keyTerm(h.Status.Key.Reveal()), bmcTerm(h.Intent.BMC))
 	for _, a := range h.Aliases {
 		terms = append(terms, aliasTerm(a))
 	}

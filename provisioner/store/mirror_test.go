@@ -94,6 +94,7 @@ func fullHost() provisioner.Host {
 		System: inventory.System{Serial: "REPORTED7"},
 		NICs:   []inventory.NIC{{MAC: "52:54:00:00:00:03"}, {MAC: ""}},
 	}}
+	h.Intent.BMC = &provisioner.Controller{MAC: "52:54:00:00:00:04"}
 	h.Status.Attempt.ID = "a-1"
 	h.Status.Key = "scout-key"
 	return h
@@ -110,6 +111,7 @@ func TestAHostIsFoundByAllThatItIsKnownBy(t *testing.T) {
 		"MAC in the manifest":  func() (provisioner.Host, bool) { return m.ByMAC("52:54:00:00:00:01") },
 		"MAC seen":             func() (provisioner.Host, bool) { return m.ByMAC("52-54-00-00-00-02") },
 		"MAC reported":         func() (provisioner.Host, bool) { return m.ByMAC("5254.0000.0003") },
+		"MAC of its BMC":       func() (provisioner.Host, bool) { return m.ByBMC("52:54:00:00:00:04") },
 		"UUID":                 func() (provisioner.Host, bool) { return m.ByUUID(asLinux) },
 		"UUID turned round":    func() (provisioner.Host, bool) { return m.ByUUID(asBMC) },
 		"serial":               func() (provisioner.Host, bool) { return m.BySerial(" cz3abc ") },
@@ -125,6 +127,9 @@ func TestAHostIsFoundByAllThatItIsKnownBy(t *testing.T) {
 		if h, ok := find(); !ok || h.ID != "h-1" {
 			t.Errorf("by %s: found %q, %v, want h-1", name, h.ID, ok)
 		}
+	}
+	if h, ok := m.ByMAC("52:54:00:00:00:04"); ok {
+		t.Errorf("the MAC of its BMC is one of %s's own", h.ID)
 	}
 	bare := host("h-1")
 	bare.Revision = read(t, s, "h-1").Revision

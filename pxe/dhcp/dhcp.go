@@ -77,6 +77,7 @@ type Sighting struct {
 	Message string     // the DHCP message, e.g. "DISCOVER"
 	Served  bool       // whether the Decider serves the client
 	Address netip.Addr // the address given; invalid when none was
+	Bound   bool       // the address is the client's now, and was not only offered
 	Boot    string     // the boot file given; empty when none was
 	Note    string     // a sentence for people when something is odd; may be empty
 	At      time.Time

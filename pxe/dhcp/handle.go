@@ -107,6 +107,7 @@ func (s *Server) respond(q query, sight *Sighting) (*dhcpv4.DHCPv4, error) {
 		case grant:
 		}
 		t.Kind, t.Address, t.Lease = dhcpv4.MessageTypeAck, addr, s.leases.Duration()
+		sight.Bound = true
 	case inform:
 		t.Kind = dhcpv4.MessageTypeAck
 	case bootServer:

@@ -262,6 +262,10 @@ func TestSightingIsToldOnceUntilItChanges(t *testing.T) {
 			t.Errorf("after %s, served %t: told %t, want %t", c.after, c.served, got, c.want)
 		}
 	}
+	ack := Sighting{Client: pxe.Client{MAC: testMAC}, Served: true, Bound: true, At: at.Add(13 * time.Second)}
+	if !s.news(ack) || s.news(ack) {
+		t.Error("that an offered address was taken is not told, or told twice")
+	}
 	for n := range 3 * rememberMACs {
 		mac := net.HardwareAddr{2, 0, 0, 0, byte(n >> 8), byte(n)}
 		s.news(Sighting{Client: pxe.Client{MAC: mac}, At: at})

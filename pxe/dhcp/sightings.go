@@ -24,6 +24,7 @@ type sightings struct {
 type told struct {
 	loader pxe.Loader
 	served bool
+	bound  bool
 	boot   string
 	note   string
 	at     time.Time
@@ -36,7 +37,7 @@ func (t *sightings) news(s Sighting) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	key := s.Client.Network + string(s.Client.MAC)
-	now := told{s.Client.Loader, s.Served, s.Boot, s.Note, s.At}
+	now := told{s.Client.Loader, s.Served, s.Bound, s.Boot, s.Note, s.At}
 	before, ok := t.last[key]
 	before.at, now.at = time.Time{}, time.Time{}
 	if ok && before == now && s.At.Sub(t.last[key].at) < tellAgain {

@@ -24,6 +24,65 @@ type BMC struct {
 	Errand    *Errand    `json:"errand"`    // the last; null: none
 }
 
+// FoundBMC is a BMC that muster knows of: one that a host lists, or one that
+// asked for an address.
+type FoundBMC struct {
+	Source  string     `json:"source"` // listed or dhcp
+	Host    string     `json:"host"`   // id; empty: no host lists it
+	Name    string     `json:"name"`   // of the host
+	Order   string     `json:"order"`
+	Address string     `json:"address"` // empty: not known
+	MAC     string     `json:"mac"`
+	Class   string     `json:"class"` // what it calls itself in DHCP: option 60
+	Vendor  string     `json:"vendor"`
+	Kind    string     `json:"kind"`    // by its class
+	Network string     `json:"network"` // where it asked
+	Seen    *time.Time `json:"seen"`    // when; null: it did not
+}
+
+// Where a BMC is known from.
+const (
+	FoundListed = "listed"
+	FoundByDHCP = "dhcp"
+)
+
+// NewBMC says how a host's BMC is entered. What is left out stays as it is.
+type NewBMC struct {
+	Address     string `json:"address,omitempty"`
+	MAC         string `json:"mac,omitempty"`
+	User        string `json:"user,omitempty"`
+	Password    string `json:"password,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of its certificate
+	System      string `json:"system,omitempty"`
+	Driver      string `json:"driver,omitempty"` // redfish or ipmi
+}
+
+// CheckedBMC is what a BMC said of itself and of what it can do.
+type CheckedBMC struct {
+	Address     string      `json:"address"`
+	Driver      string      `json:"driver"`
+	Vendor      string      `json:"vendor"`
+	Model       string      `json:"model"`
+	Firmware    string      `json:"firmware"`
+	Redfish     string      `json:"redfish"` // version of the service
+	Host        string      `json:"host"`    // model of what it controls
+	Power       string      `json:"power"`
+	Fingerprint string      `json:"fingerprint"`
+	Quirks      string      `json:"quirks"` // the row that applies
+	Why         string      `json:"why"`    // and by what it was recognised
+	Proof       string      `json:"proof"`  // what that row was tried on
+	Answers     []BMCAnswer `json:"answers"`
+	Cannot      []string    `json:"cannot"` // sentences; never null
+	Boots       bool        `json:"boots"`  // it can start its host in some way
+}
+
+// BMCAnswer is one question to a BMC.
+type BMCAnswer struct {
+	About string `json:"about"`
+	Says  string `json:"says"`
+	Seen  string `json:"seen"`
+}
+
 // Errand is something that a BMC does for one attempt.
 type Errand struct {
 	Do      string     `json:"do"` // survey, boot-network, boot-medium, boot-disk, clear or power-off
