@@ -28,7 +28,7 @@ func benchHosts(ctx context.Context, out io.Writer) error {
 	ctx, cancel := context.WithTimeout(ctx, 2*demoTimeout)
 	defer cancel()
 	var errs []error
-	for _, r := range cast()[:2] {
+	for _, r := range roles([]batch{netboot()})[:2] {
 		if err := benchHost(ctx, out, programs, r); err != nil {
 			errs = append(errs, fmt.Errorf("%s: %w", r.spec.Name, err))
 		}
@@ -52,7 +52,8 @@ func benchHost(ctx context.Context, out io.Writer, programs site.Programs, r rol
 	if err := s.Equip(ctx); err != nil {
 		return err
 	}
-	if err := s.Order(ctx, demoOrder, demoManifest); err != nil {
+	order, manifest := netboot().files()
+	if err := s.Order(ctx, order, manifest); err != nil {
 		return err
 	}
 	if _, err := s.Muster(ctx, "order", "start", "demo"); err != nil {

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,199 +21,116 @@ import (
 
 const (
 	demoDir     = "build/demo"
-	demoTimeout = 10 * time.Minute
-	// straySilence is how long the unlisted host is watched after it was seen.
-	straySilence = 20 * time.Second
+	demoTimeout = 12 * time.Minute
 )
 
-// role is one host of the demo and where it must end.
-type role struct {
-	spec lab.Spec
-	end  string // phase
-	what string // one line for people
-	// finding is the check that must have blocked a host that ends quarantined.
-	finding string
-}
-
-// demoHandoff is the driver of the demo's order.
-const demoHandoff = "callhome"
-
-// judge says what is wrong with a host that should have ended as this role:
-// another phase, or the right one without its proof.
-func (r role) judge(h v1.Host) error {
-	blocks := func(f v1.Finding) bool { return f.Check == r.finding && f.Blocking && f.Sentence != "" }
-	switch {
-	case h.Phase != r.end:
-		return fmt.Errorf("%s is %s, not %s: %s", r.spec.Name, h.Phase, r.end, h.Why)
-	case r.end == "registered" && (h.Receipt == nil || h.Receipt.Driver != demoHandoff || h.Receipt.Proof == ""):
-		return fmt.Errorf("%s is registered without a receipt of %s: %+v", r.spec.Name, demoHandoff, h.Receipt)
-	case r.end == "quarantined" && !slices.ContainsFunc(h.Findings, blocks):
-		return fmt.Errorf("%s is quarantined, but not by the check %s: %s", r.spec.Name, r.finding, h.Why)
-	case r.end == "unknown" && h.Address != "":
-		return fmt.Errorf("%s is in no manifest and was answered: it has the address %s", r.spec.Name, h.Address)
-	}
-	return nil
-}
-
-// cast is the demo's hosts. Only the wrong one differs from edge-minimum.
-func cast() []role {
-	nvme := []lab.Disk{{Kind: lab.NVMe, GB: 100}}
-	scsi := []lab.Disk{{Kind: lab.SCSI, GB: 100}}
-	return []role{
-		{lab.Spec{Name: "bios-1", Firmware: lab.BIOS, Serial: "MD-0001", UUID: "6d757374-0001-4000-8000-000000000001",
-			NICs: []lab.NIC{{MAC: "52:54:00:6d:00:01", Network: "line"}}, Disks: nvme},
-			"registered", "BIOS, listed by MAC", ""},
-		{lab.Spec{Name: "uefi-1", Firmware: lab.UEFI, Serial: "MD-0002", UUID: "6d757374-0002-4000-8000-000000000002",
-			NICs: []lab.NIC{{MAC: "52:54:00:6d:00:02", Network: "bench"}}, Disks: scsi},
-			"registered", "UEFI, listed by serial on a discovering network", ""},
-		{lab.Spec{Name: "small-1", Firmware: lab.BIOS, Serial: "MD-0003", UUID: "6d757374-0003-4000-8000-000000000003", MemoryMiB: 2048,
-			NICs: []lab.NIC{{MAC: "52:54:00:6d:00:03", Network: "line"}}, Disks: nvme},
-			"quarantined", "BIOS, 2 GiB of memory where 8 are wanted", "memory"},
-		{lab.Spec{Name: "stray-1", Firmware: lab.BIOS, Serial: "MD-0004", UUID: "6d757374-0004-4000-8000-000000000004",
-			NICs: []lab.NIC{{MAC: "52:54:00:6d:00:04", Network: "line"}}, Disks: nvme},
-			"unknown", "BIOS, in no manifest, on a silent network", ""},
-	}
-}
-
-func demoNetworks() []site.Network {
-	return []site.Network{
-		{Network: lab.Network{Name: "line", Address: netip.MustParsePrefix("10.77.1.1/24")}},
-		{Network: lab.Network{Name: "bench", Address: netip.MustParsePrefix("10.77.2.1/24")}, Discover: true},
-	}
-}
-
-const demoOrder = `name: demo
-profile: edge-minimum
-image: ` + site.ApplianceImage + `
-handoff: {driver: ` + demoHandoff + `}
-after: reboot
-`
-
-const demoManifest = `serial,mac,name
-MD-0001,52:54:00:6d:00:01,bios-1
-MD-0002,,uefi-1
-MD-0003,52:54:00:6d:00:03,small-1
-`
-
-// demo runs the main job once: four hosts, one manifest, one verdict each. It
-// fails unless every host ends where it should.
+// demo runs the main job once: a few orders, one verdict for each host. It fails
+// unless every host ends where it should.
 func demo(ctx context.Context, out io.Writer) error {
-	started := time.Now()
 	programs, err := site.Built("build")
 	if err != nil {
 		return err
 	}
 	bounded, cancel := context.WithTimeout(ctx, demoTimeout)
 	defer cancel()
-	fmt.Fprintln(out, "demo: making a site of two networks in namespaces of its own, without uplink")
+	fmt.Fprintf(out, "demo: making a site of %d networks in namespaces of its own, without uplink\n", len(demoNetworks()))
 	l, err := lab.Open(bounded, lab.Options{Networks: site.Networks(demoNetworks())})
 	if err != nil {
 		return err
 	}
 	defer l.Close()
-	s, err := site.Open(bounded, l, site.Options{Programs: programs, Networks: demoNetworks(), Out: out})
-	if err != nil {
+	p := &play{out: out, started: time.Now()}
+	if p.site, err = site.Open(bounded, l, site.Options{Programs: programs, Networks: demoNetworks(), Out: out}); err != nil {
 		return err
 	}
-	roles, err := powerOn(bounded, s, out)
-	if err != nil {
-		return errors.Join(err, keepLogs(s))
-	}
-	err = watchAll(bounded, s, roles, started, out)
-	hosts, resultErr := saveResult(ctx, s, started)
-	printRows(out, roles, hosts)
-	err = errors.Join(err, resultErr, keepLogs(s))
+	batches := cast()
+	err = p.run(bounded, batches)
+	hosts, resultErr := p.saveResult(ctx)
+	printRows(out, roles(batches), hosts)
+	err = errors.Join(err, resultErr, keepLogs(p.site))
 	if os.Getenv("DEMO_KEEP") != "" {
-		keep(ctx, s, out)
+		keep(ctx, p.site, out)
 	}
 	return err
 }
 
-// powerOn makes the site ready, starts the order and switches every host on.
-func powerOn(ctx context.Context, s *site.Site, out io.Writer) ([]role, error) {
-	if err := s.Equip(ctx); err != nil {
-		return nil, err
+// play is the demo as it runs.
+type play struct {
+	site    *site.Site
+	out     io.Writer
+	started time.Time
+}
+
+// run starts one batch after the other, as QEMU slots become free, and returns
+// when every host has ended, with an error for each that ended elsewhere than it
+// should.
+func (p *play) run(ctx context.Context, batches []batch) error {
+	if err := p.site.Equip(ctx); err != nil {
+		return err
 	}
-	if err := s.Order(ctx, demoOrder, demoManifest); err != nil {
-		return nil, err
+	var hosts errgroup.Group
+	var errs []error
+	for _, b := range batches {
+		if err := p.start(ctx, b, &hosts); err != nil {
+			errs = append(errs, err)
+			break
+		}
 	}
-	if _, err := s.Muster(ctx, "order", "start", "demo"); err != nil {
-		return nil, err
+	return errors.Join(append(errs, hosts.Wait())...)
+}
+
+// start imports a batch's order, says go, and has each host watched.
+func (p *play) start(ctx context.Context, b batch, watched *errgroup.Group) error {
+	if b.before != nil {
+		if err := b.before(ctx, p.site); err != nil {
+			return err
+		}
 	}
-	roles := cast()
-	var g errgroup.Group
-	for _, r := range roles {
-		h, err := s.Lab.AddHost(ctx, r.spec)
+	var hosts []*lab.Host
+	for _, r := range b.hosts {
+		h, err := p.site.Lab.AddHost(ctx, r.spec)
+		if err == nil {
+			err = h.Reserve(ctx)
+		}
 		if err != nil {
-			return nil, err
+			return err
 		}
-		fmt.Fprintf(out, "demo: power on %-8s %s\n", r.spec.Name, r.what)
-		g.Go(func() error { return h.PowerOn(ctx) })
+		hosts = append(hosts, h)
 	}
-	return roles, g.Wait()
-}
-
-// watchAll prints each host's moves and returns when all have ended, with an
-// error for each that ended elsewhere than it should.
-func watchAll(ctx context.Context, s *site.Site, roles []role, started time.Time, out io.Writer) error {
-	var g errgroup.Group
-	for _, r := range roles {
-		g.Go(func() error {
-			if r.end == "unknown" {
-				return watchStray(ctx, s, r, started, out)
+	if err := p.order(ctx, b); err != nil {
+		return err
+	}
+	for i, r := range roles([]batch{b}) {
+		h := hosts[i]
+		if r.spec.BMC == nil {
+			p.say(r, "power on", r.what)
+			if err := h.PowerOn(ctx); err != nil {
+				return err
 			}
-			return watchHost(ctx, s, r, started, out)
-		})
+		} else {
+			p.say(r, "left off", r.what)
+		}
+		watched.Go(func() error { return p.attend(ctx, r, h) })
 	}
-	return g.Wait()
+	return nil
 }
 
-// watchHost follows a host until it is where it should end, or is stuck.
-func watchHost(ctx context.Context, s *site.Site, r role, started time.Time, out io.Writer) error {
-	tick := time.NewTicker(500 * time.Millisecond)
-	defer tick.Stop()
-	phase := ""
-	for {
-		h, err := s.Client.Host(ctx, r.spec.Name)
-		if err == nil && h.Phase != phase {
-			phase = h.Phase
-			fmt.Fprintf(out, "demo: %5.1fs  %-8s %-11s %s\n", time.Since(started).Seconds(), r.spec.Name, h.Phase, h.Why)
-		}
-		switch phase {
-		case r.end, "failed", "quarantined", "registered":
-			return r.judge(h)
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s is %s, not %s: %w", r.spec.Name, phase, r.end, ctx.Err())
-		case <-tick.C:
-		}
+// order imports and starts the order of a batch that has one.
+func (p *play) order(ctx context.Context, b batch) error {
+	if b.name == "" {
+		return nil
 	}
+	order, manifest := b.files()
+	if err := p.site.Order(ctx, order, manifest); err != nil {
+		return err
+	}
+	_, err := p.site.Muster(ctx, "order", "start", b.name)
+	return err
 }
 
-// watchStray waits until the unlisted host was seen, watches that nothing
-// answers it, and switches it off.
-func watchStray(ctx context.Context, s *site.Site, r role, started time.Time, out io.Writer) error {
-	mac := r.spec.NICs[0].MAC
-	h, err := s.Await(ctx, mac, "unknown")
-	if err != nil {
-		return fmt.Errorf("%s was never seen: %w", r.spec.Name, err)
-	}
-	fmt.Fprintf(out, "demo: %5.1fs  %-8s %-11s %s\n", time.Since(started).Seconds(), r.spec.Name, h.Phase, h.Why)
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-time.After(straySilence):
-	}
-	if h, err = s.Client.Host(ctx, mac); err != nil {
-		return err
-	}
-	if err := r.judge(h); err != nil {
-		return err
-	}
-	i := slices.IndexFunc(s.Lab.Hosts(), func(h *lab.Host) bool { return h.Spec().Name == r.spec.Name })
-	fmt.Fprintf(out, "demo: %5.1fs  %-8s was never answered; switching it off\n", time.Since(started).Seconds(), r.spec.Name)
-	return s.Lab.Hosts()[i].PowerOff(ctx)
+// say prints what happens to a host, and when.
+func (p *play) say(r role, what, why string) {
+	fmt.Fprintf(p.out, "demo: %5.1fs  %-8s %-11s %s\n", time.Since(p.started).Seconds(), r.spec.Name, what, why)
 }
 
 // result is build/demo/result.json: the hosts as the API gave them.
@@ -224,12 +140,12 @@ type result struct {
 	Hosts   json.RawMessage `json:"hosts"`
 }
 
-func saveResult(ctx context.Context, s *site.Site, started time.Time) ([]v1.Host, error) {
-	raw, hosts, err := s.RawHosts(ctx)
+func (p *play) saveResult(ctx context.Context) ([]v1.Host, error) {
+	raw, hosts, err := p.site.RawHosts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	text, err := json.MarshalIndent(result{Started: started, Ended: time.Now(), Hosts: raw}, "", "  ")
+	text, err := json.MarshalIndent(result{Started: p.started, Ended: time.Now(), Hosts: raw}, "", "  ")
 	if err != nil {
 		return nil, err
 	}
@@ -239,9 +155,10 @@ func saveResult(ctx context.Context, s *site.Site, started time.Time) ([]v1.Host
 	return hosts, os.WriteFile(filepath.Join(demoDir, "result.json"), append(text, '\n'), 0o644)
 }
 
-func printRows(out io.Writer, roles []role, hosts []v1.Host) {
-	fmt.Fprintf(out, "\n%-8s  %-12s  %-9s  %-12s  %-9s  %s\n", "HOST", "SERIAL", "BOOT", "PHASE", "AS WANTED", "WHY")
-	for _, r := range roles {
+func printRows(out io.Writer, all []role, hosts []v1.Host) {
+	const form = "%-8s  %-8s  %-13s  %-11s  %-9s  %s\n"
+	fmt.Fprintf(out, "\n"+form, "HOST", "SERIAL", "BOOT", "PHASE", "AS WANTED", "WHY")
+	for _, r := range all {
 		i := slices.IndexFunc(hosts, func(h v1.Host) bool { return slices.Contains(h.MACs, r.spec.NICs[0].MAC) })
 		h := v1.Host{Phase: "never seen"}
 		if i >= 0 {
@@ -251,7 +168,7 @@ func printRows(out io.Writer, roles []role, hosts []v1.Host) {
 		if r.judge(h) == nil {
 			verdict = "yes"
 		}
-		fmt.Fprintf(out, "%-8s  %-12s  %-9s  %-12s  %-9s  %s\n", r.spec.Name, h.Serial, h.Boot, h.Phase, verdict, h.Why)
+		fmt.Fprintf(out, form, r.spec.Name, h.Serial, h.Boot, h.Phase, verdict, h.Why)
 	}
 	fmt.Fprintf(out, "\nresult: %s/result.json; consoles and server log beside it\n", demoDir)
 }

@@ -23,12 +23,13 @@ type Host struct {
 	drive *drive                // of the BMC; nil without
 	power atomic.Pointer[power] // nil until the first power-on
 
-	mu     sync.Mutex // held while the power changes or QMP is spoken
-	boot   []Device
-	once   []Device    // the order of the next start alone; nil for the usual one
-	next   func() wish // what the BMC says at each boot; nil until it has put the host on
-	medium string      // what lies in the drive
-	read   int64       // how far WaitConsole has read
+	mu       sync.Mutex // held while the power changes or QMP is spoken
+	boot     []Device
+	once     []Device    // the order of the next start alone; nil for the usual one
+	reserved *os.File    // a QEMU slot that is kept; nil without
+	next     func() wish // what the BMC says at each boot; nil until it has put the host on
+	medium   string      // what lies in the drive
+	read     int64       // how far WaitConsole has read
 }
 
 // AddHost makes a host with empty disks, powered off. A host of the same name
@@ -151,7 +152,7 @@ func (h *Host) DiskPath(i int) string { return h.files.disks[i] }
 // Remove ends the host's BMC, powers the host off and removes its disks, files
 // and taps.
 func (h *Host) Remove(ctx context.Context) error {
-	errs := []error{h.endBMC(), h.kill()}
+	errs := []error{h.endBMC(), h.kill(), h.Release()}
 	if h.bmc != nil {
 		errs = append(errs, h.bmc.seat.leave(ctx))
 	}

@@ -176,7 +176,7 @@ func (l *Lab) Close() error {
 		errs = append(errs, end())
 	}
 	for _, h := range l.Hosts() {
-		errs = append(errs, h.endBMC(), h.kill())
+		errs = append(errs, h.endBMC(), h.kill(), h.Release())
 	}
 	return errors.Join(append(errs, l.guard.release())...)
 }

@@ -388,3 +388,55 @@ func TestHostThatIsOnHoldsASlotUntilItIsOff(t *testing.T) {
 		t.Errorf("power on with the slot given back: %v", err)
 	}
 }
+
+func TestAReservedSlotOutlivesPowerOffs(t *testing.T) {
+	needRoot(t)
+	t.Setenv("MUSTER_LAB_SLOTS", "1")
+	l, err := Open(t.Context(), Options{Networks: oneNetwork, Slots: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	first, err := l.AddHost(t.Context(), Spec{Name: "first", MemoryMiB: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := l.AddHost(t.Context(), Spec{Name: "second", MemoryMiB: 64})
+	if err != nil {
+		t.Fatal(err)
+	}
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := errors.Join(first.Reserve(soon), first.PowerOn(soon), first.PowerOff(soon), first.PowerOn(soon), first.PowerOff(soon)); err != nil {
+		t.Fatal(err)
+	}
+	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if err := second.PowerOn(short); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("power on with the slot reserved for another: %v, want a deadline", err)
+	}
+	if err := errors.Join(first.Release(), second.PowerOn(soon)); err != nil {
+		t.Errorf("power on with the slot released: %v", err)
+	}
+}
+
+// TestDnsmasqServesANetwork has busybox's client get an address of the range from
+// somebody else's DHCP server.
+func TestDnsmasqServesANetwork(t *testing.T) {
+	needRoot(t)
+	l := ForTest(t, oneNetwork...)
+	addr := netip.MustParseAddr
+	if err := l.ServeDHCP(t.Context(), "br0", netip.MustParsePrefix("10.77.0.2/24"), addr("10.77.0.100"), addr("10.77.0.110")); err != nil {
+		t.Fatal(err)
+	}
+	client, err := l.Client(t.Context(), "br0", netip.MustParsePrefix("10.77.0.9/24"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	out, err := client.Command(ctx, "busybox", "udhcpc", "-i", "eth0", "-n", "-q", "-s", "/bin/true").CombinedOutput()
+	if err != nil || !strings.Contains(string(out), "lease of 10.77.0.1") || !strings.Contains(string(out), "from 10.77.0.2") {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"os"
+
+	"golang.org/x/sys/unix"
 )
 
 // power is a host from power-on to off. It is one QEMU, or where the host has a
@@ -54,8 +56,48 @@ func (h *Host) asked(next func() wish) *wish {
 	return &w
 }
 
-func (h *Host) powerOn(ctx context.Context, w *wish) error {
+// Reserve takes one of the machine's QEMU slots for the host and keeps it over
+// power-offs, until Release: a BMC that was told to power on cannot wait for one.
+// ctx bounds the wait for it.
+func (h *Host) Reserve(ctx context.Context) error {
 	slot, err := h.lab.slots.take(ctx)
+	if err != nil {
+		return fmt.Errorf("reserve a slot for %s: %w", h.spec.Name, err)
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.reserved != nil {
+		return slot.Close()
+	}
+	h.reserved = slot
+	return nil
+}
+
+// Release gives a reserved slot back, as soon as the host is off.
+func (h *Host) Release() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	slot := h.reserved
+	if h.reserved = nil; slot == nil {
+		return nil
+	}
+	return slot.Close()
+}
+
+// slot is a share in the reserved one, or the next that is free.
+func (h *Host) slot(ctx context.Context) (*os.File, error) {
+	if h.reserved == nil {
+		return h.lab.slots.take(ctx)
+	}
+	fd, err := unix.FcntlInt(h.reserved.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), h.reserved.Name()), nil
+}
+
+func (h *Host) powerOn(ctx context.Context, w *wish) error {
+	slot, err := h.slot(ctx)
 	if err != nil {
 		return fmt.Errorf("power on %s: %w", h.spec.Name, err)
 	}

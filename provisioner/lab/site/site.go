@@ -32,6 +32,7 @@ type Network struct {
 	lab.Network
 	Discover     bool // unlisted hosts get the scout
 	LoaderAlways bool // our iPXE even for clients that run one
+	DHCPOff      bool // muster answers no DHCP: hosts come by their BMCs
 }
 
 // Options says what a site is made of.
@@ -101,6 +102,10 @@ func (s *Site) config() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "data: %s\nsocket: %s\nlog: debug\nnetworks:\n", s.DataDir(), s.socket)
 	for _, n := range s.opts.Networks {
+		if n.DHCPOff {
+			fmt.Fprintf(&b, "- interface: %s\n  dhcp: off\n", n.Name)
+			continue
+		}
 		base := n.Address.Addr().As4()
 		fmt.Fprintf(&b, "- interface: %s\n  dhcp: full\n  pool: %d.%d.%d.100-%d.%d.%d.200\n", n.Name, base[0], base[1], base[2], base[0], base[1], base[2])
 		fmt.Fprintf(&b, "  unknown: %s\n  loader: %s\n", choose(n.Discover, "discover", "silent"), choose(n.LoaderAlways, "always", "auto"))

@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/muster-boot/muster/provisioner/lab"
+)
+
+const (
+	// straySilence is how long the unlisted host is watched after it was seen.
+	straySilence = 20 * time.Second
+	// tidyTime is how long muster may take to leave a BMC as it found it.
+	tidyTime = 2 * time.Minute
+)
+
+// attend follows a host to its end and then gives its processor to the next, by
+// switching it off.
+func (p *play) attend(ctx context.Context, r role, h *lab.Host) error {
+	var err error
+	switch {
+	case r.end == "unknown":
+		err = p.watchStray(ctx, r)
+	case r.spec.BMC != nil:
+		if err = p.watchHost(ctx, r); err == nil {
+			err = p.watchBMC(ctx, r, h)
+		}
+	default:
+		err = p.watchHost(ctx, r)
+	}
+	if os.Getenv("DEMO_KEEP") == "" || r.end == "unknown" {
+		err = errors.Join(err, h.PowerOff(context.WithoutCancel(ctx)))
+	}
+	return errors.Join(err, h.Release())
+}
+
+// watchHost prints a host's moves until it is where it should end, or is stuck.
+func (p *play) watchHost(ctx context.Context, r role) error {
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	phase := ""
+	for {
+		h, err := p.site.Client.Host(ctx, r.spec.Name)
+		if err == nil && h.Phase != phase {
+			phase = h.Phase
+			p.say(r, phase, h.Why)
+		}
+		switch phase {
+		case r.end, "failed", "quarantined", "registered":
+			return r.judge(h)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is %s, not %s: %w", r.spec.Name, phase, r.end, ctx.Err())
+		case <-tick.C:
+		}
+	}
+}
+
+// watchBMC waits until the host's BMC is left as it should be.
+func (p *play) watchBMC(ctx context.Context, r role, h *lab.Host) error {
+	ctx, cancel := context.WithTimeout(ctx, tidyTime)
+	defer cancel()
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		requests, media := h.BMC().Peak()
+		s := h.BMC().State()
+		err := left(s, requests, media)
+		if err == nil {
+			p.say(r, "BMC tidy", fmt.Sprintf("its BMC shows no medium, no boot override, no session; %d requests, never two at once", len(s.Requests)))
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the BMC of %s: %w", r.spec.Name, err)
+		case <-tick.C:
+		}
+	}
+}
+
+// watchStray waits until the unlisted host was seen, and watches that nothing
+// answers it.
+func (p *play) watchStray(ctx context.Context, r role) error {
+	mac := r.spec.NICs[0].MAC
+	h, err := p.site.Await(ctx, mac, "unknown")
+	if err != nil {
+		return fmt.Errorf("%s was never seen: %w", r.spec.Name, err)
+	}
+	p.say(r, h.Phase, h.Why)
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(straySilence):
+	}
+	if h, err = p.site.Client.Host(ctx, mac); err != nil {
+		return err
+	}
+	if err := r.judge(h); err != nil {
+		return err
+	}
+	p.say(r, "unanswered", fmt.Sprintf("for %.0f s; switching it off", straySilence.Seconds()))
+	return nil
+}
