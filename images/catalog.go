@@ -177,10 +177,10 @@ func (c *Catalog) find(ref string) (Image, error) {
 	return Image{}, fmt.Errorf("image %q: the digests of %d images begin so; give more digits", ref, len(found))
 }
 
-// Newest returns the image of a family that was added last.
-func (c *Catalog) Newest(family string) (Image, bool) {
+// Newest returns the image of any of the families that was added last.
+func (c *Catalog) Newest(families ...string) (Image, bool) {
 	for _, i := range c.List() {
-		if i.Family == family {
+		if slices.Contains(families, i.Family) {
 			return i, true
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -62,9 +63,10 @@ type NIC struct {
 	Booted bool // the host boots from it
 }
 
-// Network is the fixed address of the interface that the host boots from. The
-// zero value is DHCP.
+// Network is the fixed address of one interface of the host. The zero value is
+// DHCP.
 type Network struct {
+	MAC     string // of the interface; empty: the one that the host boots from
 	Address string // an IP address
 	Prefix  int    // its length in bits
 	Gateway string
@@ -170,6 +172,12 @@ func (v Values) check() error {
 }
 
 func (n Network) check() error {
+	if mac, err := net.ParseMAC(n.MAC); n.MAC != "" && (err != nil || len(mac) != 6) {
+		return fmt.Errorf("network: %q is no MAC address", n.MAC)
+	}
+	if n.VLAN < 0 || n.VLAN > 4094 { // IEEE 802.1Q-2018 §9.6
+		return fmt.Errorf("network: %d is no VLAN", n.VLAN)
+	}
 	if !n.static() {
 		return nil
 	}
@@ -185,15 +193,15 @@ func (n Network) check() error {
 			return fmt.Errorf("network: %q is no IP address", other)
 		}
 	}
-	if n.VLAN < 0 || n.VLAN > 4094 { // IEEE 802.1Q-2018 §9.6
-		return fmt.Errorf("network: %d is no VLAN", n.VLAN)
-	}
 	return nil
 }
 
-// bootMAC is that of the interface that the host boots from, in lower case; it
-// may be empty.
+// bootMAC is that of the interface that the host reaches muster by, in lower
+// case; it may be empty.
 func (v Values) bootMAC() string {
+	if v.Network.MAC != "" {
+		return strings.ToLower(v.Network.MAC)
+	}
 	i := slices.IndexFunc(v.NICs, func(n NIC) bool { return n.Booted })
 	switch {
 	case i >= 0:
