@@ -64,6 +64,7 @@ type Firmware struct {
 	Date       string `json:"date,omitempty"`
 	Mode       string `json:"mode,omitempty"`        // "bios" or "uefi"
 	SecureBoot *bool  `json:"secure_boot,omitempty"` // nil where the firmware cannot say
+	Medium     bool   `json:"medium,omitempty"`      // started from a CD of muster's, not from the network
 }
 
 // CPU is one socket (SMBIOS type 4).

@@ -63,6 +63,7 @@ type Prepared struct {
 	Attempt AttemptID `json:"attempt"`
 	At      time.Time `json:"at"`
 	Way     Way       `json:"way,omitempty"`     // empty while there is none
+	Image   string    `json:"image,omitempty"`   // digest of what the host boots or is written
 	Problem string    `json:"problem,omitempty"` // a sentence that says what a person must do
 }
 

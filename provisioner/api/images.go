@@ -284,10 +284,16 @@ func (p *people) scrubImages(r *http.Request) Response {
 	})
 }
 
-// inUse names the orders for which an image must stay.
+// inUse names the orders for which an image must stay, or the hosts that read it
+// now.
 func (p *people) inUse(digest string) error {
 	if orders := p.ordersOf(digest); len(orders) > 0 {
 		return conflict("it is named by %s: import those orders with another image first", strings.Join(orders, ", "))
+	}
+	for _, h := range p.Mirror.Hosts() {
+		if boots := h.Facts.Prepared; boots != nil && boots.Image == digest && boots.Attempt == h.Status.Attempt.ID && h.Status.Phase == h.Status.Attempt.Phase {
+			return conflict("host %s boots from it in attempt %s: wait until that is over, or hold the host first", h.ID, boots.Attempt)
+		}
 	}
 	return nil
 }

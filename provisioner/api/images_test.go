@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/api/client"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 )
@@ -172,4 +173,22 @@ func TestASetHasEachOfItsFilesOnce(t *testing.T) {
 	}
 	_, err = s.AddSet(t.Context(), "debian", []client.Part{part("linux", "a"), part("linux", "b")})
 	refused(t, err, 422, "one file linux; 2 came")
+}
+
+func TestAnImageThatAHostBootsFromStays(t *testing.T) {
+	s := newSite(t)
+	i, err := s.AddImage(t.Context(), v1.NewImage{Name: "scout"}, -1, strings.NewReader("an ISO"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := provisioner.Host{ID: "h-1", Status: provisioner.Status{
+		Phase: provisioner.Verifying, Why: "x", Attempt: provisioner.Attempt{ID: "a-1", Phase: provisioner.Verifying},
+	}}
+	h.Facts.Prepared = &provisioner.Prepared{Attempt: "a-1", Way: provisioner.WayMedia, Image: i.Digest}
+	s.put(h)
+	refused(t, s.RemoveImage(t.Context(), "scout", false), 409, "host h-1 boots from it in attempt a-1")
+	s.edit("h-1", func(h *provisioner.Host) { h.Status.Phase = provisioner.Ready })
+	if err := s.RemoveImage(t.Context(), "scout", false); err != nil {
+		t.Error(err)
+	}
 }

@@ -14,11 +14,18 @@ import (
 	"github.com/muster-boot/muster/provisioner/api"
 )
 
-// Names of what `muster ramdisk build` leaves in the catalog.
+// Names of what `muster ramdisk build` leaves in the catalog: two files, or an
+// ISO with them that firmware boots from a CD.
 const (
 	scoutFamily      = "scout"
+	scoutISOFamily   = "scout-iso"
 	scoutVersionMeta = "scout"
 )
+
+// newestScout is the discovery ramdisk that hosts boot now.
+func newestScout(c *images.Catalog) (images.Image, bool) {
+	return c.Newest(scoutFamily, scoutISOFamily)
+}
 
 // filePrefix is where the boot plane serves the files of images. Below it come
 // the attempt, the image's digest and the file's path in the image.
@@ -47,7 +54,7 @@ type boots struct {
 
 // scout is the discovery ramdisk for h, which reaches the boot plane at root.
 func (b *boots) scout(h provisioner.Host, root string) (inventory.Netboot, error) {
-	image, ok := b.catalog.Newest(scoutFamily)
+	image, ok := newestScout(b.catalog)
 	if !ok {
 		return inventory.Netboot{}, errors.New(noRamdisk)
 	}
@@ -163,13 +170,6 @@ func (b *boots) Write(_ context.Context, h provisioner.Host, r provisioner.Rende
 	return w, nil
 }
 
-// ScoutMedium implements [engine.Installer].
-func (b *boots) ScoutMedium(context.Context, provisioner.Host) (provisioner.Rendering, error) {
-	return provisioner.Rendering{}, operator("%s", noScoutISO)
-}
-
-const noScoutISO = "there is no discovery ISO, so no host can be looked at by virtual media; make the discovery ramdisk with one: muster ramdisk build, as its help says"
-
 // hostName is the row's name, or else one that is unique and a valid label.
 func hostName(h provisioner.Host) string {
 	if h.Intent.Row.Name != "" {
@@ -188,20 +188,6 @@ func (b *boots) Base(h provisioner.Host) string {
 	return attemptURL(root, h)
 }
 
-// root is the boot plane as h reaches it: our address on the network where it
-// was seen last. Whoever serves a request of h's knows its network better.
-func (b *boots) root(h provisioner.Host) (string, error) {
-	if h.Facts.Sighting == nil {
-		return "", operator("host %s was not seen on any network: boot it from the network", h.ID)
-	}
-	n, ok := b.networks[h.Facts.Sighting.Network]
-	if !ok {
-		return "", operator("host %s was last seen on %s, which muster no longer serves: add that network to the configuration, or boot the host on another",
-			h.ID, h.Facts.Sighting.Network)
-	}
-	return n.base, nil
-}
-
 // operator is a fault that a person must mend.
 func operator(format string, args ...any) error {
 	return &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf(format, args...)}
@@ -209,7 +195,7 @@ func operator(format string, args ...any) error {
 
 // ScoutVersion implements [engine.Installer].
 func (b *boots) ScoutVersion() string {
-	image, ok := b.catalog.Newest(scoutFamily)
+	image, ok := newestScout(b.catalog)
 	if !ok {
 		return ""
 	}
@@ -218,7 +204,7 @@ func (b *boots) ScoutVersion() string {
 
 // reasons says what does not work yet.
 func (b *boots) reasons() []string {
-	if _, ok := b.catalog.Newest(scoutFamily); !ok {
+	if _, ok := newestScout(b.catalog); !ok {
 		return []string{noRamdisk}
 	}
 	return nil

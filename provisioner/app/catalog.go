@@ -115,7 +115,7 @@ func (c catalog) Remove(_ context.Context, ref string, forceUntag bool, inUse fu
 
 // Collect spares the discovery ramdisk that hosts boot now, whatever its name.
 func (c catalog) Collect(_ context.Context, dryRun bool, inUse func(digest string) error) (v1.Garbage, error) {
-	newest, _ := c.images.Newest(scoutFamily)
+	newest, _ := newestScout(c.images)
 	g, err := c.images.Collect(dryRun, func(i images.Image) error {
 		if i.Digest == newest.Digest {
 			return errors.New("hosts boot it to be looked at")

@@ -171,7 +171,7 @@ func (f *files) bootsFrom(ctx context.Context, attempt provisioner.AttemptID, di
 	if !ok {
 		return h, false
 	}
-	if ramdisk, ok := f.boots.catalog.Newest(scoutFamily); ok && ramdisk.Digest == digest {
+	if ramdisk, ok := newestScout(f.boots.catalog); ok && ramdisk.Digest == digest {
 		return h, true
 	}
 	image, err := f.boots.catalog.Get(h.Intent.Image)

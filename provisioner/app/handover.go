@@ -89,14 +89,8 @@ type bmcRoute struct {
 // system speaks to the BMC, since the answers find their way back to it; else
 // the one that the host booted on; else the only one there is.
 func (b bmcRoute) by(nets []network) (network, bool) {
-	var best network
-	for _, n := range nets {
-		if n.address.Contains(b.remote) && (!best.address.IsValid() || n.address.Bits() > best.address.Bits()) {
-			best = n
-		}
-	}
-	if best.address.IsValid() {
-		return best, true
+	if n, ok := within(nets, b.remote); ok {
+		return n, true
 	}
 	for _, is := range []func(network) bool{
 		func(n network) bool { return b.local.IsValid() && n.address.Addr() == b.local },
@@ -110,6 +104,17 @@ func (b bmcRoute) by(nets []network) (network, bool) {
 		}
 	}
 	return network{}, false
+}
+
+// within is the network that an address is of, the smallest of several.
+func within(nets []network, a netip.Addr) (network, bool) {
+	var best network
+	for _, n := range nets {
+		if n.address.Contains(a) && (!best.address.IsValid() || n.address.Bits() > best.address.Bits()) {
+			best = n
+		}
+	}
+	return best, best.address.IsValid()
 }
 
 // resolveTime bounds the resolving of a BMC's name.

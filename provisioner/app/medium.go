@@ -1,6 +1,7 @@
 package app
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -28,8 +29,13 @@ const (
 
 // mediumPath is where h's own ISO of its present attempt is.
 func mediumPath(h provisioner.Host) string {
-	a := h.Status.Attempt
-	return mediumPrefix + string(a.ID) + "-" + a.Token.Reveal() + mediumSuffix
+	return mediumPrefix + string(h.Status.Attempt.ID) + "-" + mediumToken(h).Reveal() + mediumSuffix
+}
+
+// mediumToken opens that ISO. Before an installation it holds the scout, and
+// then it is the key that the scout is given on it.
+func mediumToken(h provisioner.Host) provisioner.Secret {
+	return cmp.Or(h.Status.Attempt.Token, h.Status.Key)
 }
 
 // mediumKey reads such a path. No token has a hyphen in it.
@@ -88,7 +94,7 @@ func (m *mediums) admits(ctx context.Context, attempt provisioner.AttemptID, tok
 	if !ok && m.mirror.Sync(ctx) == nil { // it may be moments old
 		h, ok = m.mirror.ByAttempt(attempt)
 	}
-	return ok && h.Status.Attempt.ID == attempt && h.Status.Attempt.Token.Matches(token)
+	return ok && h.Status.Attempt.ID == attempt && mediumToken(h).Matches(token)
 }
 
 // refuse says no in a way that those who fetch images understand.

@@ -52,8 +52,8 @@ const (
 
 func testNetworks() []network {
 	return []network{
-		{Network: config.Network{Interface: line, DHCP: config.DHCPFull, Unknown: config.UnknownSilent}, base: lineBase},
-		{Network: config.Network{Interface: bench, DHCP: config.DHCPFull, Unknown: config.UnknownDiscover}, base: benchBase},
+		{Network: config.Network{Interface: line, DHCP: config.DHCPFull, Unknown: config.UnknownSilent}, address: netip.MustParsePrefix("192.0.2.1/24"), base: lineBase},
+		{Network: config.Network{Interface: bench, DHCP: config.DHCPFull, Unknown: config.UnknownDiscover}, address: netip.MustParsePrefix("198.51.100.1/24"), base: benchBase},
 	}
 }
 
@@ -67,6 +67,7 @@ type rig struct {
 	engine  *engine.Engine
 	reads   *reads
 	counts  *counts
+	box     *seal.Box
 	scripts *scripts
 	address string // of the boot plane
 }
@@ -85,7 +86,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := &rig{store: store.New(kv, time.Now), catalog: stored}
+	r := &rig{store: store.New(kv, time.Now), catalog: stored, box: box}
 	r.mirror = store.NewMirror(r.store)
 	r.boots = &boots{catalog: stored, orders: naming{r.store, stored}, networks: byInterface(testNetworks())}
 	r.order(t, provisioner.Order{Name: "o1"})
@@ -167,21 +168,32 @@ func (r *rig) set(t *testing.T, name string, paths ...string) images.Image {
 // kairos adds a small ISO in the layout of Kairos.
 func (r *rig) kairos(t *testing.T) images.Image {
 	t.Helper()
+	i := r.iso(t, "COS_LIVE", map[string]string{
+		"boot/kernel": "the kernel", "boot/initrd": "the initrd", "rootfs.squashfs": strings.Repeat("the root file system\n", 200_000),
+		"boot/grub2/grub.cfg": "menuentry install {\n  linux /boot/kernel cdroot\n  initrd /boot/initrd\n}\n",
+	})
+	if i.Family != "kairos" {
+		t.Fatalf("the ISO is %q that lacks %v", i.Family, i.Lacks)
+	}
+	return i
+}
+
+// iso adds a small ISO with those files.
+func (r *rig) iso(t *testing.T, label string, files map[string]string) images.Image {
+	t.Helper()
 	if _, err := exec.LookPath("xorriso"); err != nil && os.Geteuid() != 0 {
 		t.Skip("xorriso is not installed")
 	}
-	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "kairos.iso")
-	err := os.MkdirAll(filepath.Join(dir, "boot/grub2"), 0o700)
-	for name, text := range map[string]string{
-		"boot/kernel": "the kernel", "boot/initrd": "the initrd", "rootfs.squashfs": strings.Repeat("the root file system\n", 200_000),
-		"boot/grub2/grub.cfg": "menuentry install {\n  linux /boot/kernel cdroot\n  initrd /boot/initrd\n}\n",
-	} {
-		err = errors.Join(err, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	dir, out := t.TempDir(), filepath.Join(t.TempDir(), "x.iso")
+	var err error
+	for name, text := range files {
+		name = filepath.Join(dir, name)
+		err = errors.Join(err, os.MkdirAll(filepath.Dir(name), 0o700), os.WriteFile(name, []byte(text), 0o600))
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	said, err := exec.CommandContext(t.Context(), "xorriso", "-as", "mkisofs", "-quiet", "-R", "-V", "COS_LIVE", "-o", out, dir).CombinedOutput()
+	said, err := exec.CommandContext(t.Context(), "xorriso", "-as", "mkisofs", "-quiet", "-R", "-V", label, "-o", out, dir).CombinedOutput()
 	if err != nil {
 		t.Fatalf("%v: run make lab\n%s", err, said)
 	}
@@ -191,8 +203,8 @@ func (r *rig) kairos(t *testing.T) images.Image {
 	}
 	defer f.Close()
 	i, err := r.catalog.Add(t.Context(), f, images.AddOptions{})
-	if err != nil || i.Family != "kairos" {
-		t.Fatalf("the ISO is %q that lacks %v: %v", i.Family, i.Lacks, err)
+	if err != nil {
+		t.Fatal(err)
 	}
 	return i
 }

@@ -90,7 +90,7 @@ func (e *Engine) commitRendering(ctx context.Context, h provisioner.Host, r prov
 		return err
 	}
 	drop := renderedBefore(h)
-	h.Facts.Prepared = &provisioner.Prepared{Attempt: r.Attempt, At: r.Made, Way: r.Way}
+	h.Facts.Prepared = &provisioner.Prepared{Attempt: r.Attempt, At: r.Made, Way: r.Way, Image: r.Image}
 	entries := []provisioner.Entry{e.entry(h, provisioner.EntryFact, "engine", "Prepared what the host gets, by "+string(r.Way)+".")}
 	if note != "" {
 		entries = append(entries, e.entry(h, provisioner.EntryFact, h.Intent.Handoff, note))

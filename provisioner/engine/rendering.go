@@ -122,19 +122,19 @@ func mayRead(h provisioner.Host, attempt provisioner.AttemptID) error {
 	return nil
 }
 
-// configOpen is the window in which an attempt's configuration is given out:
-// from its start until the host is registered or tries something else.
+// configOpen is the window in which is given out what an attempt was prepared
+// for: from its start until the host is registered or tries something else.
 func configOpen(h provisioner.Host, attempt provisioner.AttemptID) bool {
 	if h.Status.Attempt.ID != attempt {
 		return false
 	}
 	switch h.Status.Phase {
-	case provisioner.Installing, provisioner.Installed:
+	case provisioner.Installing, provisioner.Installed,
+		provisioner.Discovered, provisioner.Verifying: // these two have a medium with the scout, or nothing
 		return true
 	case provisioner.Failed:
 		return lifecycle.SystemOnDisk(h)
-	case provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Verifying,
-		provisioner.Ready, provisioner.Registered, provisioner.Quarantined:
+	case provisioner.Unknown, provisioner.Expected, provisioner.Ready, provisioner.Registered, provisioner.Quarantined:
 	}
 	return false
 }
