@@ -22,11 +22,13 @@ import (
 
 	"github.com/muster-boot/muster/images"
 	"github.com/muster-boot/muster/images/recipe"
+	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/api"
 	"github.com/muster-boot/muster/provisioner/config"
 	"github.com/muster-boot/muster/provisioner/engine"
 	"github.com/muster-boot/muster/provisioner/handoff"
 	"github.com/muster-boot/muster/provisioner/handoff/callhome"
+	"github.com/muster-boot/muster/provisioner/handoff/localui"
 	"github.com/muster-boot/muster/provisioner/lifecycle"
 	"github.com/muster-boot/muster/provisioner/seal"
 	"github.com/muster-boot/muster/provisioner/store"
@@ -132,10 +134,17 @@ const holder = "muster"
 func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o Options) error {
 	st := store.New(s.kv, time.Now)
 	mirror := store.NewMirror(st)
-	drivers := []handoff.Driver{callhome.Driver{}}
+	var e *engine.Engine // the local driver counts with it, once it is there
+	local := localui.New(localui.Options{
+		Bundles: cfg.Handoff.LocalUI.Bundles,
+		Counted: func(ctx context.Context, attempt provisioner.AttemptID, stage string, bytes, total int64) {
+			_ = e.Counted(ctx, attempt, stage, bytes, total) // of an attempt that is over there is nothing to count
+		},
+	})
+	drivers := []handoff.Driver{callhome.Driver{}, local}
 	b := &boots{catalog: s.catalog, orders: st, networks: byInterface(nets),
 		site: recipe.Site{Name: cfg.Site.Name, TimeZone: cfg.Site.TimeZone, Values: cfg.Site.Values}}
-	e := engine.New(engine.Options{
+	e = engine.New(engine.Options{
 		Store: st, Mirror: mirror, Installer: b, Box: s.box, Drivers: drivers, Holder: holder, Log: o.Log,
 		Deadlines: lifecycle.Deadlines{
 			Discover: cfg.Deadlines.Discover, Verify: cfg.Deadlines.Verify,
@@ -164,6 +173,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	}
 	ready := make(chan struct{})
 	g.Go(func() error { return e.Run(ctx, ready) })
+	g.Go(func() error { return local.Run(ctx) })
 	if err := waitFor(ctx, ready); err != nil {
 		return g.Wait()
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	LogLevel  zerolog.Level
 	Deadlines Deadlines
 	Site      Site
+	Handoff   Handoff
 	Networks  []Network // at least one
 }
 
@@ -47,6 +48,16 @@ type Site struct {
 	Name     string            // may be empty
 	TimeZone string            // of the tz database, e.g. Europe/Oslo
 	Values   map[string]string // by name; whatever else templates want
+}
+
+// Handoff is what hand-offs need of this place, whatever the order.
+type Handoff struct {
+	LocalUI LocalUI
+}
+
+// LocalUI is for hosts that are managed locally.
+type LocalUI struct {
+	Bundles string // directory of content bundles and cluster definitions; absolute; empty: none
 }
 
 // Deadlines bound the phases of a host.

@@ -28,6 +28,7 @@ func TestTheSampleInTheDocsIsAccepted(t *testing.T) {
 		Recipes:   "/etc/muster/recipes",
 		BootTLS:   BootTLS{Port: 8068, Certificate: "/etc/muster/boot.crt", Key: "/etc/muster/boot.key"},
 		Site:      Site{Name: "plant7", TimeZone: "Europe/Oslo", Values: map[string]string{"mirror": "deb.example.org", "ntp": "10.0.0.1"}},
+		Handoff:   Handoff{LocalUI: LocalUI{Bundles: "/srv/bundles"}},
 		Deadlines: Deadlines{10 * time.Minute, 10 * time.Minute, 30 * time.Minute, 15 * time.Minute},
 		Networks: []Network{{
 			Interface: "eth1", DHCP: DHCPFull,

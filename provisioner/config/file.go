@@ -9,6 +9,7 @@ type file struct {
 	Log       string    `yaml:"log"`
 	Recipes   string    `yaml:"recipes"`
 	Site      site      `yaml:"site"`
+	Handoff   handoff   `yaml:"handoff"`
 	Boot      boot      `yaml:"boot"`
 	Deadlines deadlines `yaml:"deadlines"`
 	Networks  []network `yaml:"networks"`
@@ -19,6 +20,14 @@ type site struct {
 	TimeZone string `yaml:"time_zone"`
 
 	Values map[string]strictyaml.Verbatim `yaml:"values"`
+}
+
+type handoff struct {
+	LocalUI localUI `yaml:"localui"`
+}
+
+type localUI struct {
+	Bundles string `yaml:"bundles"`
 }
 
 type boot struct {

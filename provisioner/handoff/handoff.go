@@ -114,8 +114,9 @@ type Result struct {
 	// that is; empty: the agent's registration. Ask takes its place where a
 	// person must act, and says how.
 	Waits, Ask string
-	// Away says that nobody could look: the service does not answer, or answers
-	// with an error of its own. The host's deadline stands still meanwhile.
+	// Away says that the time is not the host's: nobody could look, as the service
+	// does not answer or answers with an error of its own, or muster itself is at
+	// work on it. The host's deadline stands still meanwhile.
 	Away bool
 	// Keep is what the driver wants to be told again of this attempt, as
 	// [provisioner.Facts] has it then: it is written down before Confirm is asked
