@@ -17,7 +17,7 @@ func startSimulator(t *testing.T) *ipmitest.Simulator {
 	if _, err := exec.LookPath("ipmi_sim"); err != nil && os.Geteuid() != 0 {
 		t.Skip("ipmi_sim is not installed; make lab installs openipmi and ipmitool")
 	}
-	s, err := ipmitest.Start(t.Context(), t.TempDir())
+	s, err := ipmitest.Start(t.Context(), t.TempDir(), ipmitest.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"net"
 	"strings"
 )
 
@@ -271,9 +272,13 @@ func chipArgs(s Spec, f files) []string {
 			"-tpmdev", "emulator,id=tpm,chardev=tpm",
 			"-device", "tpm-tis,tpmdev=tpm")
 	}
-	if s.IPMI != "" {
+	if s.KCS != "" {
+		at := "path=" + option(s.KCS)
+		if host, port, err := net.SplitHostPort(s.KCS); err == nil {
+			at = "host=" + host + ",port=" + port
+		}
 		args = append(args,
-			"-chardev", "socket,id=ipmi,reconnect=1,path="+option(s.IPMI),
+			"-chardev", "socket,id=ipmi,reconnect=1,"+at,
 			"-device", "ipmi-bmc-extern,id=bmc,chardev=ipmi",
 			"-device", "isa-ipmi-kcs,bmc=bmc")
 	}

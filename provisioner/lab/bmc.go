@@ -28,21 +28,15 @@ type BMC struct {
 	Second time.Duration
 }
 
-// controller is a running BMC with its place on the network.
-type controller struct {
-	*bmctest.Emulator
-	seat *Seat
-}
-
-// startBMC starts the controller of a machine.
-func (l *Lab) startBMC(ctx context.Context, b BMC, m bmctest.Machine) (*controller, error) {
+// startBMC starts the controller of a machine at its place on the network.
+func (l *Lab) startBMC(ctx context.Context, b BMC, m bmctest.Machine) (*bmctest.Emulator, *Seat, error) {
 	p, err := bmctest.Named(b.Personality)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	seat, err := l.Seat(ctx, b.Network, b.Address)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	e, err := bmctest.Start(bmctest.Options{
 		Personality: p, Machine: m, User: b.User, Password: b.Password, HTTPSOnly: b.HTTPSOnly,
@@ -50,25 +44,20 @@ func (l *Lab) startBMC(ctx context.Context, b BMC, m bmctest.Machine) (*controll
 		Listen: seat.Listen, Dial: seat.Dial, Second: b.Second,
 	})
 	if err != nil {
-		return nil, errors.Join(err, seat.leave(ctx))
+		return nil, nil, errors.Join(err, seat.leave(ctx))
 	}
-	c := &controller{Emulator: e, seat: seat}
 	for _, lie := range b.Lies {
-		if err := e.Fail(bmctest.Fault{Kind: lie}); err != nil {
-			return nil, errors.Join(err, c.Close(), seat.leave(ctx))
-		}
+		err = errors.Join(err, e.Fail(bmctest.Fault{Kind: lie}))
 	}
-	return c, nil
+	if err != nil {
+		return nil, nil, errors.Join(err, e.Close(), seat.leave(ctx))
+	}
+	return e, seat, nil
 }
 
-// BMC is the host's management controller, or nil if it has none. Its own state
-// is what a test believes of media, overrides and sessions.
-func (h *Host) BMC() *bmctest.Emulator {
-	if h.bmc == nil {
-		return nil
-	}
-	return h.bmc.Emulator
-}
+// BMC is the host's emulated management controller, or nil if it has none. Its
+// own state is what a test believes of media, overrides and sessions.
+func (h *Host) BMC() *bmctest.Emulator { return h.bmc }
 
 // Paper is a host of paper behind a BMC: no QEMU, but real sockets. Its options'
 // Client is made by the lab.
@@ -96,14 +85,14 @@ func (l *Lab) AddPaper(ctx context.Context, p Paper) (*PaperHost, error) {
 		p.Second = p.BMC.Second
 	}
 	host := bmctest.NewPaper(p.PaperOptions)
-	c, err := l.startBMC(ctx, p.BMC, host)
+	e, _, err := l.startBMC(ctx, p.BMC, host)
 	if err != nil {
 		return nil, fmt.Errorf("add a host of paper: %w", errors.Join(err, seat.leave(ctx)))
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.paper = append(l.paper, func() error {
-		return errors.Join(c.Close(), host.PowerOff(context.Background()))
+		return errors.Join(e.Close(), host.PowerOff(context.Background()))
 	})
-	return &PaperHost{Paper: host, BMC: c.Emulator}, nil
+	return &PaperHost{Paper: host, BMC: e}, nil
 }

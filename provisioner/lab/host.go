@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"sync/atomic"
+
+	"github.com/muster-boot/muster/redfish/bmctest"
 )
 
 // Host is one machine of the lab. It is made powered off. Its methods may be
@@ -19,8 +21,10 @@ type Host struct {
 	dir   string
 	files files
 
-	bmc   *controller           // nil without
+	seat  *Seat                 // of the management controller; nil without
+	bmc   *bmctest.Emulator     // nil without
 	drive *drive                // of the BMC; nil without
+	ipmi  *simulator            // nil without
 	power atomic.Pointer[power] // nil until the first power-on
 
 	mu       sync.Mutex // held while the power changes or QMP is spoken
@@ -31,6 +35,10 @@ type Host struct {
 	medium   string      // what lies in the drive
 	read     int64       // how far WaitConsole has read
 }
+
+// firstKCS is the TCP port before that of the first host's system interface, on
+// loopback of the wires' namespace.
+const firstKCS = 9000
 
 // AddHost makes a host with empty disks, powered off. A host of the same name
 // in a directory that outlived its lab has the disks and the firmware
@@ -45,29 +53,40 @@ func (l *Lab) AddHost(ctx context.Context, s Spec) (*Host, error) {
 	l.hosts = append(l.hosts, h)
 	h.place = len(l.hosts)
 	l.mu.Unlock()
+	if s.IPMI != nil {
+		h.spec.KCS = fmt.Sprintf("127.0.0.1:%d", firstKCS+h.place)
+	}
 	if err := errors.Join(h.makeFiles(), h.makeTaps(ctx)); err != nil {
 		return nil, fmt.Errorf("add host %s: %w", s.Name, errors.Join(err, h.Remove(ctx)))
 	}
-	if s.BMC == nil {
-		return h, nil
-	}
-	if err := h.giveBMC(ctx, *s.BMC); err != nil {
+	if err := h.giveController(ctx); err != nil {
 		return nil, fmt.Errorf("give host %s its BMC: %w", s.Name, errors.Join(err, h.Remove(ctx)))
 	}
 	return h, nil
+}
+
+// giveController starts the controller that the spec names, if any.
+func (h *Host) giveController(ctx context.Context) error {
+	switch {
+	case h.spec.BMC != nil:
+		return h.giveBMC(ctx, *h.spec.BMC)
+	case h.spec.IPMI != nil:
+		return h.giveIPMI(ctx, *h.spec.IPMI)
+	}
+	return nil
 }
 
 func (h *Host) giveBMC(ctx context.Context, b BMC) (err error) {
 	if h.drive, err = openDrive(h.lab.wires()); err != nil {
 		return err
 	}
-	h.bmc, err = h.lab.startBMC(ctx, b, &chassis{host: h, drive: h.drive})
+	h.bmc, h.seat, err = h.lab.startBMC(ctx, b, &chassis{host: h, drive: h.drive})
 	return err
 }
 
 // endBMC ends the BMC and leaves the power as it is.
 func (h *Host) endBMC() error {
-	var errs []error
+	errs := []error{h.endIPMI()}
 	if h.bmc != nil {
 		errs = append(errs, h.bmc.Close())
 	}
@@ -153,8 +172,8 @@ func (h *Host) DiskPath(i int) string { return h.files.disks[i] }
 // and taps.
 func (h *Host) Remove(ctx context.Context) error {
 	errs := []error{h.endBMC(), h.kill(), h.Release()}
-	if h.bmc != nil {
-		errs = append(errs, h.bmc.seat.leave(ctx))
+	if h.seat != nil {
+		errs = append(errs, h.seat.leave(ctx))
 	}
 	for _, tap := range h.files.taps {
 		errs = append(errs, ipBatch(ctx, h.lab.wires().name, []string{"link del " + tap}))

@@ -156,7 +156,7 @@ func TestEveryKindOfDeviceIsAccepted(t *testing.T) {
 	}
 	defer bmc.Close()
 	for i, s := range []Spec{
-		{Firmware: UEFI, SecureBoot: true, HTTPBoot: true, TPM: true, IPMI: bmc.Addr().String(), Drive: true, Disks: []Disk{{Kind: NVMe}}},
+		{Firmware: UEFI, SecureBoot: true, HTTPBoot: true, TPM: true, KCS: bmc.Addr().String(), Drive: true, Disks: []Disk{{Kind: NVMe}}},
 		{Firmware: UEFI, NICs: []NIC{{}, {Model: "e1000e"}, {Model: "e1000"}}, Clock: time.Unix(0, 0), NoIPv6PXE: true,
 			Disks: []Disk{{Kind: NVMe, WWN: 0x5254}, {Kind: NVMe}, {Kind: SATA, WWN: 0x5000}, {Kind: SCSI}, {Kind: SCSI}, {Kind: Virtio}, {Kind: MegaSAS}}},
 		{UUID: "4c4c4544-0042-4b10-8056-c4c04f4e3132", CD: ovmfCode, Disks: []Disk{{Kind: NVMe}, {Kind: SCSI, Rotational: true}}},

@@ -163,7 +163,7 @@ func TestHostSpeaksToItsBMC(t *testing.T) {
 	defer bmc.Close()
 	l := ForTest(t, oneNetwork...)
 	spec := haltingHost()
-	spec.IPMI = bmc.Addr().String()
+	spec.KCS = bmc.Addr().String()
 	h, err := l.AddHost(ctx, spec)
 	if err != nil {
 		t.Fatal(err)

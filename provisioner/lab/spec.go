@@ -111,10 +111,13 @@ type Spec struct {
 	SecureBoot bool
 	// TPM gives the host a TPM 2.0, which keeps its state over power-offs.
 	TPM bool
-	// IPMI is the path of the unix socket at which the host's management
-	// controller waits for its end of the system interface (KCS), speaking what
-	// ipmi_sim calls the VM codec. Empty means that the host has none.
-	IPMI string
+	// KCS is where the host's management controller waits for its end of the
+	// system interface, speaking what ipmi_sim calls the VM codec: the path of a
+	// unix socket, or a loopback address with its TCP port. Empty means that the
+	// host has no such interface.
+	KCS string
+	// IPMI gives the host a controller with IPMI alone, and the interface to it.
+	IPMI *IPMI
 	// BMC gives the host an emulated BMC with Redfish, and with it a virtual
 	// drive. Such a host can do both, UEFI and BIOS, if Firmware is UEFI; its BMC
 	// says which, boot by boot.
@@ -205,6 +208,9 @@ func (s Spec) check(networks []Network) error {
 		if err := d.check(i); err != nil {
 			errs = append(errs, fmt.Errorf("host %s, disk %d: %w", s.Name, i, err))
 		}
+	}
+	if s.IPMI != nil && s.BMC != nil {
+		errs = append(errs, fmt.Errorf("host %s: it has two BMCs; give it one", s.Name))
 	}
 	if s.Firmware != UEFI && (s.HTTPBoot || s.SecureBoot) {
 		errs = append(errs, fmt.Errorf("host %s: HTTP boot and Secure Boot need UEFI firmware", s.Name))

@@ -1,8 +1,9 @@
 // Package ipmitest runs OpenIPMI's BMC, ipmi_sim, for tests: a program that
-// muster's authors did not write, with a chassis of files.
+// muster's authors did not write, with a chassis of files or one that the caller
+// drives.
 //
-// It is no host: nothing boots. It needs the Debian package openipmi, and
-// ipmitool to see that it answers. Start at [Start].
+// It is no host: nothing boots by itself. It needs the Debian package openipmi,
+// and ipmitool to see that it answers. Start at [Start].
 package ipmitest
 
 import (
@@ -42,7 +43,8 @@ case "$1 $2" in
 esac
 `
 
-// lan is the simulator's configuration: address, port, directory, user, password.
+// lan is the simulator's configuration: address, port, the line of a system
+// interface, directory, user, password.
 const lan = `name "t"
 set_working_mc 0x20
   startlan 1
@@ -51,49 +53,93 @@ set_working_mc 0x20
     allowed_auths_admin none md2 md5 straight
     guid a123456789abcdefa123456789abcdef
   endlan
+  %s
   chassis_control "%s/chassis"
   user 2 true "%s" "%s" admin 10 none md2 md5 straight
 `
 
 const controllers = "mc_setbmc 0x20\nmc_add 0x20 0 no-device-sdrs 0x23 9 8 0x9f 0x1291 0xf02 persist_sdr\nmc_enable 0x20\n"
 
-// Start starts a simulator in an empty directory on a free port of loopback and
-// returns when it answers. Close ends it.
-func Start(ctx context.Context, dir string) (*Simulator, error) {
-	probe, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		return nil, fmt.Errorf("find a port for ipmi_sim: %w", err)
+// Options are where a simulator runs and what it drives.
+type Options struct {
+	// Address and UDP port where it answers; empty means a free port of loopback.
+	Address string
+	// VM is the address and TCP port at which it waits for QEMU's end of the
+	// system interface; empty means none.
+	VM string
+	// Chassis is the script that acts for the chassis; empty means one that keeps
+	// files. Its arguments are get or set, what, and to what.
+	Chassis string
+	// Command runs a program where the simulator is to be, for instance in
+	// another network namespace; nil means exec.CommandContext.
+	Command func(ctx context.Context, name string, args ...string) *exec.Cmd
+}
+
+// Start starts a simulator in an empty directory and returns when it answers.
+// Close ends it, and so does ctx.
+func Start(ctx context.Context, dir string, o Options) (*Simulator, error) {
+	if o.Command == nil {
+		o.Command = exec.CommandContext
 	}
-	s := &Simulator{Address: probe.LocalAddr().String(), dir: dir}
-	host, port, err := net.SplitHostPort(s.Address)
-	if err = errors.Join(err, probe.Close()); err != nil {
-		return nil, fmt.Errorf("find a port for ipmi_sim: %w", err)
-	}
-	err = errors.Join(
-		s.write("power", "1\n"), s.Chassis(fmt.Sprintf(chassis, dir)), s.write("emu", controllers),
-		s.write("lan.conf", fmt.Sprintf(lan, host, port, dir, User, Password)))
-	if err != nil {
+	s := &Simulator{Address: o.Address, dir: dir}
+	if err := s.configure(o); err != nil {
 		return nil, err
 	}
-	s.cmd = exec.CommandContext(ctx, "ipmi_sim", "-c", "lan.conf", "-f", "emu", "-s", filepath.Join(dir, "state"), "-n")
+	s.cmd = o.Command(ctx, "ipmi_sim", "-c", "lan.conf", "-f", "emu", "-s", filepath.Join(dir, "state"), "-n")
 	s.cmd.Dir = dir
 	if err := s.cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start ipmi_sim (make lab installs openipmi): %w", err)
 	}
-	if err := s.await(ctx, port); err != nil {
+	if err := s.await(ctx, o); err != nil {
 		s.Close()
 		return nil, err
 	}
 	return s, nil
 }
 
+// configure writes the simulator's files, and finds it a port if it has none.
+func (s *Simulator) configure(o Options) error {
+	if s.Address == "" {
+		probe, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			return fmt.Errorf("find a port for ipmi_sim: %w", err)
+		}
+		s.Address = probe.LocalAddr().String()
+		if err := probe.Close(); err != nil {
+			return fmt.Errorf("find a port for ipmi_sim: %w", err)
+		}
+	}
+	host, port, err := net.SplitHostPort(s.Address)
+	if err != nil {
+		return err
+	}
+	system := ""
+	if o.VM != "" {
+		at, vmPort, err := net.SplitHostPort(o.VM)
+		if err != nil {
+			return err
+		}
+		system = fmt.Sprintf("serial 15 %s %s codec VM", at, vmPort)
+	}
+	if o.Chassis == "" {
+		o.Chassis = fmt.Sprintf(chassis, s.dir)
+	}
+	return errors.Join(
+		s.write("power", "1\n"), s.Chassis(o.Chassis), s.write("emu", controllers),
+		s.write("lan.conf", fmt.Sprintf(lan, host, port, system, s.dir, User, Password)))
+}
+
 // await asks until the simulator's socket is there.
-func (s *Simulator) await(ctx context.Context, port string) error {
+func (s *Simulator) await(ctx context.Context, o Options) error {
 	const tries, between = 100, 20 * time.Millisecond
+	host, port, err := net.SplitHostPort(s.Address)
+	if err != nil {
+		return err
+	}
 	tick := time.NewTicker(between)
 	defer tick.Stop()
 	for range tries {
-		ask := exec.CommandContext(ctx, "ipmitool", "-I", "lanplus", "-U", User, "-P", Password, "-N", "1", "-R", "1", "-C", "3", "-H", "127.0.0.1", "-p", port, "mc", "info")
+		ask := o.Command(ctx, "ipmitool", "-I", "lanplus", "-U", User, "-P", Password, "-N", "1", "-R", "1", "-C", "3", "-H", host, "-p", port, "mc", "info")
 		if ask.Run() == nil {
 			return nil
 		}
