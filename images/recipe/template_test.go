@@ -3,11 +3,13 @@ package recipe
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -310,6 +312,57 @@ func TestTheInstalledSystemCallsWithWhatItHas(t *testing.T) {
 		if got := <-called; got != "POST" {
 			t.Errorf("without %s it was a %s", lacks, got)
 		}
+	}
+}
+
+// TestAHostThatShipsPowersOffAtThatWordOnly runs the script as the installed
+// system of a host that ships does, against muster's three answers.
+func TestAHostThatShipsPowersOffAtThatWordOnly(t *testing.T) {
+	for _, lacks := range []string{"none", "curl", "curl wget"} {
+		for answer, want := range map[string]string{"200 poweroff\n": "off", "204 ": "", "200 stay\n": "", "410 poweroff\n": ""} {
+			status, body, _ := strings.Cut(answer, " ")
+			s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				code, _ := strconv.Atoi(status)
+				w.WriteHeader(code)
+				io.WriteString(w, body)
+			}))
+			v := values()
+			v.Ship, v.URL.Booted = true, s.URL+"/booted"
+			script, err := fileOf("booted.sh", inShell, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, program := range strings.Fields(lacks) {
+				script = strings.ReplaceAll(script, "command -v "+program+" ", "false ")
+			}
+			script = "poweroff() { echo off; }; sleep() { exit; }; " + script
+			out, err := exec.CommandContext(t.Context(), "bash", "-c", script).Output()
+			if err != nil || strings.TrimSpace(string(out)) != want {
+				t.Errorf("without %s, answered %q: it did %q, %v; want %q", lacks, answer, out, err, want)
+			}
+			s.Close()
+		}
+	}
+}
+
+// TestAnApplianceThatShipsPowersOffAtThatWordOnly runs the line of the stage.
+func TestAnApplianceThatShipsPowersOffAtThatWordOnly(t *testing.T) {
+	for answer, want := range map[string]string{"poweroff\n": "off", "": ""} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, answer) }))
+		v := values()
+		v.Ship, v.URL.Booted = true, s.URL+"/booted"
+		var doc struct {
+			Stages map[string][]struct{ Commands []string }
+		}
+		if err := yaml.Unmarshal(rendered(t, "kairos", "config", v, Source{}), &doc); err != nil || len(doc.Stages["network"]) == 0 {
+			t.Fatalf("%+v, %v", doc, err)
+		}
+		last := doc.Stages["network"][len(doc.Stages["network"])-1]
+		out, err := exec.CommandContext(t.Context(), "sh", "-c", "poweroff() { echo off; }; "+last.Commands[0]).Output()
+		if err != nil || strings.TrimSpace(string(out)) != want {
+			t.Errorf("answered %q: it did %q, %v; want %q", answer, out, err, want)
+		}
+		s.Close()
 	}
 }
 

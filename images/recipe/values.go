@@ -22,6 +22,7 @@ type Values struct {
 	Network Network
 	Secrets map[string]string
 	After   string // "reboot" or "poweroff", when installed
+	Ship    bool   // the installed system powers off where the answer to URLs.Booted is the word poweroff
 	Label   string // volume label of the medium that the host boots; empty where there is none
 	URL     URLs
 	Handoff map[string]any // the hand-off driver's own cloud-config keys

@@ -58,6 +58,10 @@ func agent(ctx context.Context, to *callhome, state string, say func(string, ...
 		if ctx.Err() != nil {
 			return nil
 		}
+		if toldOff(answer) {
+			say("not registered here: %v; powering off", err)
+			return shell(ctx, "poweroff")
+		}
 		next := wait
 		if refused(status) {
 			next = refusedPause
@@ -68,6 +72,14 @@ func agent(ctx context.Context, to *callhome, state string, say func(string, ...
 		}
 		wait = min(2*wait, longestPause)
 	}
+}
+
+// toldOff says whether a refusal tells the host to power off.
+func toldOff(answer []byte) bool {
+	var refusal struct {
+		Do string `json:"do"`
+	}
+	return json.Unmarshal(answer, &refusal) == nil && refusal.Do == "poweroff"
 }
 
 // keep writes a file so that it survives a power cut right after.
@@ -110,7 +122,7 @@ func (r registration) post(ctx context.Context, to callhome) (answer []byte, sta
 		return nil, response.StatusCode, err
 	}
 	if response.StatusCode/100 != 2 {
-		return nil, response.StatusCode, fmt.Errorf("the server answered %s: %s", response.Status, firstLine(answer))
+		return answer, response.StatusCode, fmt.Errorf("the server answered %s: %s", response.Status, firstLine(answer))
 	}
 	return answer, response.StatusCode, nil
 }

@@ -71,6 +71,16 @@ func TestAgentWithoutAddressSaysSo(t *testing.T) {
 	}
 }
 
+func TestOnlyARefusalThatSaysSoIsToldOff(t *testing.T) {
+	for answer, want := range map[string]bool{
+		`{"status": 409, "do": "poweroff"}`: true, `{"status": 409}`: false, `{"do": "stay"}`: false, "poweroff": false, "": false,
+	} {
+		if got := toldOff([]byte(answer)); got != want {
+			t.Errorf("%s: %t", answer, got)
+		}
+	}
+}
+
 func TestRefusalIsAskedAgainSlowly(t *testing.T) {
 	for status, want := range map[int]bool{0: false, 401: true, 403: true, 404: false, 410: true, 503: false} {
 		if got := refused(status); got != want {
