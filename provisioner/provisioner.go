@@ -47,6 +47,7 @@ type Intent struct {
 	Rules   profile.Profile `json:"rules"`             // the profile itself, as it was when the order was imported
 	Image   string          `json:"image,omitempty"`   // digest
 	Handoff string          `json:"handoff,omitempty"` // driver
+	Ship    bool            `json:"ship,omitempty"`    // it registers at its final site; here it ends switched off
 	Erase   bool            `json:"erase,omitempty"`   // the order says erase: allowed
 	After   After           `json:"after,omitempty"`
 	Config  map[string]any  `json:"config,omitempty"`  // what the order adds to the host's user-data
@@ -104,6 +105,9 @@ type Facts struct {
 	Waits        *Waits        `json:"waits,omitempty"`        // hand-off driver: what it waits for
 	Ask          *Ask          `json:"ask,omitempty"`          // hand-off driver: what a person must do
 	Kept         *Kept         `json:"kept,omitempty"`         // hand-off driver: what it wants to be told again
+	Farewell     *Farewell     `json:"farewell,omitempty"`     // call-home and registration routes: told to power off
+	Departure    *Departure    `json:"departure,omitempty"`    // engine duty: the proof that it is off
+	Record       *Record       `json:"record,omitempty"`       // engine duty: its record is written
 	Conflict     string        `json:"conflict,omitempty"`     // identification: why this host cannot be told from another
 }
 
@@ -242,13 +246,14 @@ const (
 	Installing  Phase = "installing"
 	Installed   Phase = "installed"
 	Registered  Phase = "registered"
+	Shipped     Phase = "shipped"
 	Failed      Phase = "failed"
 	Quarantined Phase = "quarantined"
 )
 
 // Phases returns every phase in the order of a host's way.
 func Phases() []Phase {
-	return []Phase{Unknown, Expected, Discovered, Verifying, Ready, Installing, Installed, Registered, Failed, Quarantined}
+	return []Phase{Unknown, Expected, Discovered, Verifying, Ready, Installing, Installed, Registered, Shipped, Failed, Quarantined}
 }
 
 // Status is what the engine concluded.
@@ -322,6 +327,7 @@ type Order struct {
 	Image    string            `json:"image,omitempty"`   // digest
 	Handoff  string            `json:"handoff,omitempty"` // driver
 	Options  map[string]any    `json:"handoff_options,omitempty"`
+	Ship     bool              `json:"ship,omitempty"`
 	Erase    bool              `json:"erase,omitempty"`
 	After    After             `json:"after,omitempty"`
 	Config   map[string]any    `json:"config,omitempty"`

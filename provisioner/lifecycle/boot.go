@@ -15,7 +15,7 @@ func BootFor(h provisioner.Host, discovers bool) provisioner.Boot {
 		return provisioner.BootDiscover
 	case provisioner.Installing:
 		return bootInstalling(h)
-	case provisioner.Installed, provisioner.Registered:
+	case provisioner.Installed, provisioner.Registered, provisioner.Shipped:
 		return provisioner.BootLocalDisk
 	case provisioner.Failed, provisioner.Quarantined:
 		if SystemOnDisk(h) {

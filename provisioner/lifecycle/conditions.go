@@ -210,6 +210,9 @@ func callHomeTime(h provisioner.Host) time.Time {
 	if r := h.Facts.Registration; r != nil && r.Attempt == a && r.At.After(at) {
 		at = r.At
 	}
+	if f, told := farewell(h); told && f.Last.After(at) {
+		at = f.Last
+	}
 	return at
 }
 

@@ -25,8 +25,11 @@ func Errand(h provisioner.Host, now time.Time) (provisioner.ErrandKind, bool) {
 	if h.Intent.BMC == nil || h.BMCLacks() != "" || h.Intent.Order == "" || !free(h) {
 		return "", false
 	}
+	if Parts(h) {
+		return errandParting(h, now)
+	}
 	switch h.Status.Phase {
-	case provisioner.Installed, provisioner.Registered, provisioner.Failed, provisioner.Quarantined:
+	case provisioner.Installed, provisioner.Registered, provisioner.Shipped, provisioner.Failed, provisioner.Quarantined:
 		return open(h, provisioner.ErrandClear, leftBehind(h))
 	case provisioner.Unknown, provisioner.Ready:
 		return "", false

@@ -30,6 +30,9 @@ func Awaiting(h provisioner.Host) string {
 	case provisioner.Installing:
 		return awaitingInstalling(h)
 	case provisioner.Installed:
+		if h.Intent.Ship {
+			return awaitingDeparture(h)
+		}
 		if a := h.Facts.Ask; a != nil && a.Attempt == h.Status.Attempt.ID {
 			return "Awaited: a person. " + a.Text
 		}
@@ -39,7 +42,12 @@ func Awaiting(h provisioner.Host) string {
 		return fmt.Sprintf("Awaited: the registration of the agent (hand-off %s) with the token of attempt %s.", h.Intent.Handoff, h.Status.Attempt.ID)
 	case provisioner.Registered:
 		return "Awaited: nothing. It is done."
+	case provisioner.Shipped:
+		return awaitingShipped(h)
 	case provisioner.Failed:
+		if Parts(h) {
+			return awaitingDeparture(h)
+		}
 		return fmt.Sprintf("Awaited: a person. Look at its console, then power-cycle it or run: muster host retry %s", h.ID)
 	case provisioner.Quarantined:
 		return fmt.Sprintf("Awaited: a person. Mend what is said, then run: muster host release %s (or reinstall, to erase its disk)", h.ID)
@@ -150,6 +158,9 @@ func LastEvidence(h provisioner.Host) string {
 	}
 	if r := h.Facts.Registration; r != nil {
 		note(r.At, "the agent's registration")
+	}
+	if f := h.Facts.Farewell; f != nil {
+		note(f.Last, "the call of the installed system, which was told to power off")
 	}
 	if what == "" {
 		return "none"

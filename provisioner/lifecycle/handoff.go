@@ -27,26 +27,30 @@ func dueReceipt(h provisioner.Host) time.Time {
 
 // Confirms tells whether the hand-off's driver is asked about h: its system
 // stands and waits for the receipt. That its deadline passed ends the attempt,
-// not the asking: an agent may come late.
+// not the asking: an agent may come late. One that ships registers elsewhere.
 func Confirms(h provisioner.Host) bool {
+	if h.Intent.Ship {
+		return false
+	}
 	switch h.Status.Phase {
 	case provisioner.Installed:
 		return true
 	case provisioner.Failed:
 		return h.Status.Attempt.Phase == provisioner.Installing && !callHomeTime(h).IsZero()
 	case provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Verifying, provisioner.Ready,
-		provisioner.Installing, provisioner.Registered, provisioner.Quarantined:
+		provisioner.Installing, provisioner.Registered, provisioner.Shipped, provisioner.Quarantined:
 	}
 	return false
 }
 
 // Over tells whether an order needs the hand-off of these hosts no more: none
 // of them is on the way, and either all are done or nobody wants the rest done.
+// One that was shipped needs at its final site what the hand-off made for it.
 // hosts are those of the order that go by one driver.
 func Over(started bool, hosts []provisioner.Host) bool {
 	for _, h := range hosts {
 		switch h.Status.Phase {
-		case provisioner.Installing, provisioner.Installed:
+		case provisioner.Installing, provisioner.Installed, provisioner.Shipped:
 			return false
 		case provisioner.Registered:
 		case provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Verifying,

@@ -28,7 +28,7 @@ func InstructionFor(h provisioner.Host) inventory.Instruction {
 		return now(h, inventory.Verify, say)
 	case provisioner.Installing:
 		return instructInstalling(h, say)
-	case provisioner.Installed, provisioner.Registered:
+	case provisioner.Installed, provisioner.Registered, provisioner.Shipped:
 		return now(h, inventory.Reboot, "The installed system is on the disk; rebooting into it.")
 	case provisioner.Expected, provisioner.Ready:
 		wait.Again = againSoon

@@ -117,7 +117,7 @@ func begin(s *provisioner.Status, m Move, now time.Time, mint Mint) {
 		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now,
 			Token: mint.Token, Disk: m.Effect.Disk, Erase: s.Erase}
 		s.Erase = false
-	case provisioner.Installed, provisioner.Registered:
+	case provisioner.Installed, provisioner.Registered, provisioner.Shipped:
 		s.Key = ""
 	case provisioner.Failed, provisioner.Quarantined:
 		s.Erase = false // it was granted to this run
@@ -141,7 +141,7 @@ func deadline(h provisioner.Host, now time.Time, d Deadlines) time.Time {
 		return now.Add(d.Install)
 	case provisioner.Installed:
 		return now.Add(d.Register)
-	case provisioner.Unknown, provisioner.Expected, provisioner.Ready, provisioner.Registered,
+	case provisioner.Unknown, provisioner.Expected, provisioner.Ready, provisioner.Registered, provisioner.Shipped,
 		provisioner.Failed, provisioner.Quarantined:
 	}
 	return time.Time{}

@@ -327,8 +327,8 @@ func TestAFailedHostThatShowsItselfIsTriedUntilItsBudgetIsSpent(t *testing.T) {
 }
 
 func TestHoldAndReleaseOfAStandingSystemInstallsNothing(t *testing.T) {
-	for _, phase := range []provisioner.Phase{provisioner.Installed, provisioner.Registered} {
-		h := at(t, phase)
+	for _, phase := range []provisioner.Phase{provisioner.Installed, provisioner.Registered, provisioner.Shipped} {
+		h := standing(t, phase)
 		now := start.Add(5 * time.Minute)
 		h.Intent.Hold = "recall"
 		if h = settle(t, h, now); h.Status.Phase != provisioner.Quarantined {

@@ -33,9 +33,11 @@ var table = []Rule{
 	{phases(provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Verifying, provisioner.Ready,
 		provisioner.Installing, provisioner.Failed),
 		"two hosts claim one identity", conflicted, provisioner.Quarantined, Refusal, nil},
-	{phases(provisioner.Quarantined, provisioner.Failed, provisioner.Ready, provisioner.Installed, provisioner.Registered),
+	{phases(provisioner.Quarantined, provisioner.Failed, provisioner.Ready, provisioner.Installed, provisioner.Registered,
+		provisioner.Shipped),
 		"reinstall asked", reinstallAsked, provisioner.Expected, Operator, grantErase},
 	{phases(provisioner.Quarantined), "release asked, was registered", releasedFrom(provisioner.Registered), provisioner.Registered, Operator, startOver},
+	{phases(provisioner.Quarantined), "release asked, was shipped", releasedFrom(provisioner.Shipped), provisioner.Shipped, Operator, startOver},
 	{phases(provisioner.Quarantined), "release asked, was installed", releasedFrom(provisioner.Installed), provisioner.Installed, Operator, startOver},
 	{phases(provisioner.Quarantined), "release asked", releaseAsked, provisioner.Expected, Operator, startOver},
 	{phases(provisioner.Discovered, provisioner.Verifying, provisioner.Ready, provisioner.Installing, provisioner.Failed),
@@ -62,9 +64,11 @@ var table = []Rule{
 	{phases(provisioner.Installing), "deadline: no call-home, and no bytes flow", overdueInstall, provisioner.Failed, Deadline, nil},
 
 	{phases(provisioner.Installed), "receipt stored", receipted, provisioner.Registered, Success, nil},
-	{phases(provisioner.Installed), "deadline: no receipt", overdueReceipt, provisioner.Failed, Deadline, nil},
+	{phases(provisioner.Installed), "ships, is off, and its record is written", shipped, provisioner.Shipped, Success, nil},
+	{phases(provisioner.Installed), "deadline: no receipt, or not off", overdueInstalled, provisioner.Failed, Deadline, nil},
 
 	{phases(provisioner.Failed), "receipt stored after all", receipted, provisioner.Registered, Success, nil},
+	{phases(provisioner.Failed), "ships, is off, and its record is written after all", shipped, provisioner.Shipped, Success, nil},
 	{phases(provisioner.Failed), "called home after all", calledHomeLate, provisioner.Installed, Success, nil},
 	{phases(provisioner.Failed), "shows itself again, tries left", returned, provisioner.Discovered, Success, nil},
 }
