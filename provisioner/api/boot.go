@@ -28,7 +28,7 @@ type Plane interface {
 	Progress(ctx context.Context, id provisioner.HostID, s inventory.Step) error
 	Document(ctx context.Context, attempt provisioner.AttemptID, name string) (provisioner.Document, error)
 	Step(ctx context.Context, attempt provisioner.AttemptID, stage, detail string) error
-	Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) error
+	Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) (off bool, err error)
 	Register(ctx context.Context, attempt provisioner.AttemptID, remote string, claims map[string]string) (provisioner.Receipt, error)
 }
 
@@ -83,7 +83,7 @@ func (b *bootPlane) routes() []route {
 		{"GET", attempt + "/config", Attempter, "attemptConfig", "The host's configuration", nil, nil, nil, b.config},
 		{"GET", attempt + "/seed/{name}", Attempter, "attemptSeed", "A file of the host's NoCloud seed", nil, nil, nil, b.seed},
 		{"POST", attempt + "/step/{stage}", Attempter, "attemptStep", "A stage that the installer reached", nil, nil, nil, b.attempt(b.step)},
-		{"POST", attempt + "/booted", Attempter, "attemptBooted", "The installed system calls home", nil, nil, nil, b.attempt(b.booted)},
+		{"POST", attempt + "/booted", Attempter, "attemptBooted", "The installed system calls home; one that must power off is told so by the word poweroff", nil, nil, nil, b.attempt(b.booted)},
 		{"POST", attempt + "/phone-home", Attempter, "attemptPhoneHome", "cloud-init of the installed system calls home", nil, nil, nil, b.attempt(b.phoneHome)},
 		{"POST", attempt + "/register", Attempter, "attemptRegister", "The agent registers the host", nil, map[string]string{}, v1.Registered{}, b.attempt(b.register)},
 	}
@@ -259,9 +259,17 @@ func (b *bootPlane) step(id provisioner.AttemptID, r *http.Request) Response {
 	return done()
 }
 
+// powerOff is what an installed system is told that calls and must power off:
+// the one word of the answer, so that a shell can compare it.
+const powerOff = "poweroff"
+
 func (b *bootPlane) booted(id provisioner.AttemptID, r *http.Request) Response {
-	if err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
+	off, err := b.plane.Booted(r.Context(), id, remote(r))
+	switch {
+	case err != nil:
 		return fail(err)
+	case off:
+		return Response{Status: http.StatusOK, Type: "text/plain; charset=utf-8", Body: []byte(powerOff + "\n")}
 	}
 	return done()
 }
@@ -275,7 +283,7 @@ func (b *bootPlane) phoneHome(id provisioner.AttemptID, r *http.Request) Respons
 	if err != nil {
 		return fail(err)
 	}
-	if err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
+	if _, err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
 		return fail(err)
 	}
 	_, err = b.plane.Register(r.Context(), id, remote(r), claims)

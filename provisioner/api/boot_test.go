@@ -30,6 +30,7 @@ type recorder struct {
 	claims    map[string]string // the last
 	err       error
 	refused   error // of registrations
+	off       bool  // the installed system is to power off
 }
 
 func (p *recorder) note(format string, args ...any) {
@@ -68,9 +69,9 @@ func (p *recorder) Step(_ context.Context, attempt provisioner.AttemptID, stage,
 	return p.err
 }
 
-func (p *recorder) Booted(_ context.Context, attempt provisioner.AttemptID, remote string) error {
+func (p *recorder) Booted(_ context.Context, attempt provisioner.AttemptID, remote string) (bool, error) {
 	p.note("booted %s from %s", attempt, remote)
-	return p.err
+	return p.off, p.err
 }
 
 func (p *recorder) Register(_ context.Context, attempt provisioner.AttemptID, remote string, claims map[string]string) (provisioner.Receipt, error) {
@@ -153,6 +154,22 @@ func TestInstallersAndAgentsReachThePlane(t *testing.T) {
 	want := []string{"document a-1 config", `step a-1 writing "42 %"`, "booted a-1 from 127.0.0.1", "register a-1 from 127.0.0.1 agent demo"}
 	if diff := cmp.Diff(want, plane.calls); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestAHostThatShipsIsToldToPowerOff(t *testing.T) {
+	plane, srv := bootPlane(t)
+	plane.off = true
+	plane.refused = &provisioner.Fault{Kind: provisioner.Conflict, Err: fmt.Errorf("host h-1 is not registered here: %w", provisioner.ErrPowerOff)}
+	base := srv.URL + "/a/a-1/" + attemptToken
+	if status, body := ask(t, "POST", base+"/booted", "", ""); status != 200 || body != "poweroff\n" {
+		t.Errorf("booted: %d %q", status, body)
+	}
+	if status, body := ask(t, "POST", base+"/register", `{"agent":"demo"}`, attemptToken); status != 409 || !strings.Contains(body, `"do":"poweroff"`) || !strings.Contains(body, "final site") {
+		t.Errorf("register: %d %s", status, body)
+	}
+	if status, body := ask(t, "POST", base+"/phone-home", "hostname=h", ""); status != 204 {
+		t.Errorf("phone-home: %d %s", status, body)
 	}
 }
 

@@ -55,6 +55,7 @@ type Options struct {
 	Mirror    *store.Mirror
 	Installer Installer
 	Box       Box // seals what an attempt gives its host
+	Recorder  Recorder
 	Drivers   []handoff.Driver
 	// Controller may be nil: hosts with a BMC are then worked like those without.
 	Controller Controller
@@ -86,6 +87,7 @@ type Engine struct {
 
 	mu     sync.Mutex
 	lease  *store.Lease
+	began  time.Time // since when it has the lease
 	opened *lru[provisioner.AttemptID, provisioner.Rendering]
 	meters *lru[provisioner.AttemptID, *meter]
 }
@@ -132,7 +134,17 @@ func (e *Engine) Run(ctx context.Context, ready chan<- struct{}) error {
 func (e *Engine) setLease(l *store.Lease) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.lease = l
+	e.lease, e.began = l, e.Now()
+}
+
+// listening is since when muster hears what hosts say; now, while it does not.
+func (e *Engine) listening() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.lease == nil {
+		return e.Now()
+	}
+	return e.began
 }
 
 func (e *Engine) guard() (*store.Lease, error) {
@@ -288,6 +300,9 @@ func (e *Engine) step(ctx context.Context, h provisioner.Host) (moved bool, agai
 
 // duty is what the phase of h asks of the engine itself.
 func (e *Engine) duty(ctx context.Context, h provisioner.Host) (moved bool, again time.Time, err error) {
+	if lifecycle.Parts(h) {
+		return e.sendOff(ctx, h)
+	}
 	if lifecycle.Confirms(h) {
 		return e.confirm(ctx, h)
 	}

@@ -115,12 +115,42 @@ func (*installer) Base(h provisioner.Host) string {
 }
 func (i *installer) ScoutVersion() string { return i.scout }
 
+// shelf counts the records that it is asked for, and can be told to fail.
+type shelf struct {
+	mu      sync.Mutex
+	fails   error
+	written []provisioner.Host
+}
+
+func (s *shelf) Record(_ context.Context, h provisioner.Host) (provisioner.Record, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.fails != nil {
+		return provisioner.Record{}, s.fails
+	}
+	s.written = append(s.written, h)
+	return provisioner.Record{Attempt: h.Status.Attempt.ID, At: h.Status.Since, File: "records/" + string(h.ID) + ".json", Digest: "sha256:1"}, nil
+}
+
+func (s *shelf) set(fails error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fails = fails
+}
+
+func (s *shelf) records() []provisioner.Host {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.written
+}
+
 // site is a store with an engine at work in it.
 type site struct {
 	*Engine
 	kv        store.Engine
 	clock     *clock
 	installer *installer
+	shelf     *shelf
 	stop      func()
 }
 
@@ -137,9 +167,9 @@ func openWith(t *testing.T, kv store.Engine, c *clock, key string, further ...ha
 	ctx, cancel := context.WithCancel(context.Background())
 	s := store.New(kv, c.now)
 	m := store.NewMirror(s)
-	i := &installer{scout: "v1"}
+	i, records := &installer{scout: "v1"}, &shelf{}
 	e := New(Options{
-		Store: s, Mirror: m, Installer: i, Box: box(t, key), Drivers: append([]handoff.Driver{callhome.Driver{}}, further...),
+		Store: s, Mirror: m, Installer: i, Box: box(t, key), Recorder: records, Drivers: append([]handoff.Driver{callhome.Driver{}}, further...),
 		Deadlines: lifecycle.Deadlines{Discover: 10 * time.Minute, Verify: 10 * time.Minute, Install: 30 * time.Minute, Register: 15 * time.Minute},
 		Holder:    "test", Log: zerolog.Nop(), Now: c.now,
 	})
@@ -153,7 +183,7 @@ func openWith(t *testing.T, kv store.Engine, c *clock, key string, further ...ha
 		case <-ctx.Done():
 		}
 	})
-	st := &site{Engine: e, kv: kv, clock: c, installer: i, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
+	st := &site{Engine: e, kv: kv, clock: c, installer: i, shelf: records, stop: sync.OnceFunc(func() { cancel(); running.Wait() })}
 	t.Cleanup(st.stop)
 	select {
 	case <-ready:

@@ -134,7 +134,7 @@ func configOpen(h provisioner.Host, attempt provisioner.AttemptID) bool {
 		return true
 	case provisioner.Failed:
 		return lifecycle.SystemOnDisk(h)
-	case provisioner.Unknown, provisioner.Expected, provisioner.Ready, provisioner.Registered, provisioner.Quarantined:
+	case provisioner.Unknown, provisioner.Expected, provisioner.Ready, provisioner.Registered, provisioner.Shipped, provisioner.Quarantined:
 	}
 	return false
 }

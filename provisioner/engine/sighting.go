@@ -47,11 +47,15 @@ func (e *Engine) See(ctx context.Context, s Seen) (provisioner.Host, error) {
 			return "", nil
 		}
 		first := h.Facts.Sighting == nil
+		_, again := lifecycle.SeenAgain(*h)
 		h.Facts.Sighting = sighting(h.Facts.Sighting, s, now)
-		if !first {
-			return "", nil
+		switch _, back := lifecycle.SeenAgain(*h); {
+		case first:
+			return firstSeen(s), nil
+		case back && !again:
+			return "Seen on " + s.Network + " after it was shipped; it boots its own disk and nothing is installed.", nil
 		}
-		return firstSeen(s), nil
+		return "", nil
 	})
 	if err != nil {
 		return h, err

@@ -16,6 +16,7 @@ type Problem struct {
 	Detail string   `json:"detail"` // a sentence that says what to do next
 	Kind   string   `json:"kind"`   // who must act: retry, operator, bug, not-found, conflict, invalid, denied
 	Errors []Remark `json:"errors,omitempty"`
+	Do     string   `json:"do,omitempty"` // "poweroff": what the agent that asked is to do
 }
 
 // Denied tells that asking the same again will get the same answer (RFC 9110
