@@ -147,6 +147,10 @@ func (h hostCard) table(t *table) {
 	if r := h.Receipt; r != nil {
 		t.row("receipt", r.Driver+" "+r.ID+" ("+r.Proof+")")
 	}
+	if s := h.Shipment; s != nil {
+		t.row("shipment", s.Proof)
+		t.row("record", s.Record)
+	}
 	for _, f := range h.Findings {
 		t.row("finding", f.Sentence)
 	}

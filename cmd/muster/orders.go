@@ -245,6 +245,7 @@ func (o orderCard) table(t *table) {
 	t.row("image", strings.TrimSpace(o.ImageName+" "+o.Image))
 	t.row("transport", cmp.Or(o.Transport, "by image"))
 	t.row("hand-off", o.Handoff)
+	t.row("ship", o.Ship)
 	t.row("erase", o.Erase)
 	t.row("after", o.After)
 	t.row("config", strings.Join(o.Config, ", "))

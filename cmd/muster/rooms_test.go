@@ -31,6 +31,7 @@ var arrows = []arrow{
 	{"cmd/muster", "images/ramdisk", "a ramdisk is built where its parts are, then uploaded"},
 	{"cmd/muster", "provisioner", "bmc check says in the words which BMC it means"},
 	{"cmd/muster", "provisioner/bmc", "bmc check speaks to a BMC as the engine does, without a server"},
+	{"cmd/muster", "provisioner/evidence", "a record is checked where it is read, without a server"},
 	{"cmd/muster", "redfish/discover", "bmc discover asks addresses for their BMCs, without a server"},
 	{"cmd/scout", "inventory/...", "the scout is inventory/scout, joined to the client"},
 	{"cmd/scout", "images/write", "a scout may write a disk image"},

@@ -23,6 +23,7 @@ type Order struct {
 	Profile string         `json:"profile" yaml:"profile"`         // name of a profile
 	Image   string         `json:"image,omitempty" yaml:"image"`   // name or digest of an image; empty: verify only
 	Handoff Handoff        `json:"handoff" yaml:"handoff"`         // wanted where there is an image
+	Ship    bool           `json:"ship,omitempty" yaml:"ship"`     // hosts end switched off and register at their final site
 	Erase   Erase          `json:"erase,omitempty" yaml:"erase"`   // empty is [Never]
 	After   After          `json:"after,omitempty" yaml:"after"`   // empty: muster chooses by host
 	Config  map[string]any `json:"config,omitempty" yaml:"config"` // merged into each host's configuration
@@ -129,7 +130,7 @@ func ParseOrder(data []byte) (Order, error) {
 		return Order{}, fmt.Errorf("read order: %w", doc.Errorf(key, "%s", text))
 	}
 	o.Lines = map[string]int{}
-	for _, key := range []string{"image", "handoff", "config", "template", "transport", "bmc"} {
+	for _, key := range []string{"image", "handoff", "ship", "config", "template", "transport", "bmc"} {
 		if place := doc.Errorf(key, ""); place.Line > 0 {
 			o.Lines[key] = place.Line
 		}

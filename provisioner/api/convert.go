@@ -26,8 +26,8 @@ func HostShape(h provisioner.Host) v1.Host {
 		Phase: string(h.Status.Phase), Since: h.Status.Since, Why: h.Status.Why,
 		NextEvidence: lifecycle.Awaiting(h), Deadline: moment(lifecycle.Due(h)),
 		Attempt: string(h.Status.Attempt.ID), Tries: h.Status.Tries, Started: h.Intent.Started, Hold: h.Intent.Hold, Pending: pending(h),
-		Profile: h.Intent.Profile, Image: h.Intent.Image, Way: way(h), Handoff: h.Intent.Handoff,
-		Findings: findings(h.Status.Findings), Progress: progress(h), Receipt: receipt(h.Facts.Receipt),
+		Profile: h.Intent.Profile, Image: h.Intent.Image, Way: way(h), Handoff: h.Intent.Handoff, Ship: h.Intent.Ship,
+		Findings: findings(h.Status.Findings), Progress: progress(h), Receipt: receipt(h.Facts.Receipt), Shipment: shipment(h),
 		BMC: bmcShape(h), Static: staticShape(h.Intent.Row.Static),
 		Aliases: texts(h.Aliases), Created: h.Created, Entries: h.Entries,
 	}
@@ -120,6 +120,9 @@ func lastSeen(h provisioner.Host) time.Time {
 	if b := h.Facts.Booted; b != nil {
 		times = append(times, b.At)
 	}
+	if f := h.Facts.Farewell; f != nil {
+		times = append(times, f.Last)
+	}
 	if r := h.Facts.Registration; r != nil {
 		times = append(times, r.At)
 	}
@@ -152,6 +155,19 @@ func receipt(r *provisioner.Receipt) *v1.Receipt {
 		return nil
 	}
 	return &v1.Receipt{Driver: r.Driver, ID: r.ID, At: r.At, Proof: r.Proof}
+}
+
+// shipment is how the host's present attempt went off; null before it did.
+func shipment(h provisioner.Host) *v1.Shipment {
+	d, off := lifecycle.Departed(h)
+	if !off {
+		return nil
+	}
+	s := &v1.Shipment{At: d.At, By: string(d.By), Proof: d.Proof}
+	if r := h.Facts.Record; r != nil && r.Attempt == d.Attempt {
+		s.Record, s.Digest = r.File, r.Digest
+	}
+	return s
 }
 
 func summary(r provisioner.Report) *v1.Summary {
@@ -207,7 +223,7 @@ func EntryShape(e provisioner.Entry) v1.Entry {
 // OrderShape is o as people see it, but for the name of its image; hosts are all that muster holds.
 func OrderShape(o provisioner.Order, hosts []provisioner.Host) v1.Order {
 	shape := v1.Order{
-		Name: string(o.Name), Profile: o.Profile, Image: o.Image, Handoff: o.Handoff, Erase: o.Erase, After: string(o.After),
+		Name: string(o.Name), Profile: o.Profile, Image: o.Image, Handoff: o.Handoff, Ship: o.Ship, Erase: o.Erase, After: string(o.After),
 		Transport: string(o.Way), Config: names(o.Config), Secrets: names(o.Secrets), Template: lineCount(o.Template),
 		Imported: o.Imported, Started: moment(o.Started), Hosts: []string{}, Phases: map[string]int{},
 	}

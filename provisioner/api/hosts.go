@@ -27,6 +27,7 @@ func (p *people) hostRoutes() []route {
 		{"GET", ref, Viewer, "hostShow", "One host, by id, serial, name or MAC", nil, nil, v1.Host{}, p.showHost},
 		{"GET", ref + "/journal", Viewer, "hostJournal", "What happened to a host, first what did under ids it had before", []param{{"after", "only entries of its present id after this number"}}, nil, []v1.Entry{}, p.journal},
 		{"GET", ref + "/why", Viewer, "hostWhy", "Why a host is where it is and what it waits for", nil, nil, v1.Why{}, p.why},
+		{"GET", ref + "/report", Viewer, "hostReport", "All that muster holds of a host, as one signed record; of one that was shipped as it was written then", nil, nil, stream("application/json"), p.report},
 		{"GET", ref + "/preview", Viewer, "hostPreview", "What a host is given, or would be; secrets are masked", nil, nil, v1.Preview{}, p.preview},
 		{"GET", ref + "/medium", Operator, "hostMedium", "Where a host's own ISO of its present attempt is; whoever has the URL can read it", nil, nil, v1.Medium{}, p.medium},
 		{"POST", ref + "/approve", Operator, "hostApprove", "Take an unlisted host into an order", nil, v1.Approve{}, v1.Host{}, p.approveHost},
@@ -95,6 +96,21 @@ func (p *people) shown(r *http.Request, h provisioner.Host) Response {
 	return ok(shape)
 }
 
+func (p *people) report(r *http.Request) Response {
+	h, err := p.host(r)
+	if err == nil && p.Reporter == nil {
+		err = conflict("this muster writes no records")
+	}
+	if err != nil {
+		return fail(err)
+	}
+	text, err := p.Reporter.Report(r.Context(), h)
+	if err != nil {
+		return fail(err)
+	}
+	return ok(text)
+}
+
 func (p *people) preview(r *http.Request) Response {
 	return p.given(r, func(h provisioner.Host) (any, error) { return p.Installer.Preview(r.Context(), h) })
 }
@@ -140,31 +156,16 @@ func (p *people) journal(r *http.Request) Response {
 	if err != nil {
 		return fail(err)
 	}
-	entries, err := p.entriesOf(r.Context(), h, after)
+	var entries []provisioner.Entry
+	if after > 0 {
+		entries, err = p.Store.Journal(r.Context(), h.ID, after, journalEntries)
+	} else {
+		entries, err = p.Store.History(r.Context(), h, journalEntries)
+	}
 	if err != nil {
 		return fail(err)
 	}
 	return ok(entryShapes(entries))
-}
-
-// entriesOf is a host's journal. Read from its start it begins with the journals
-// of the ids under which the host was seen before it was recognised; the
-// numbers are each id's own.
-func (p *people) entriesOf(ctx context.Context, h provisioner.Host, after uint64) ([]provisioner.Entry, error) {
-	own, err := p.Store.Journal(ctx, h.ID, after, journalEntries)
-	if err != nil || after > 0 {
-		return own, err
-	}
-	var all []provisioner.Entry
-	for _, id := range h.Aliases {
-		entries, err := p.Store.Journal(ctx, id, 0, journalEntries)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, entries...)
-	}
-	slices.SortStableFunc(all, func(a, b provisioner.Entry) int { return a.At.Compare(b.At) })
-	return append(all, own...), nil
 }
 
 func (p *people) why(r *http.Request) Response {
@@ -253,7 +254,7 @@ func (p *people) intentOf(o provisioner.Order) (provisioner.Intent, error) {
 		return provisioner.Intent{}, err
 	}
 	return provisioner.Intent{
-		Order: o.Name, Profile: o.Profile, Rules: rules, Image: o.Image, Handoff: o.Handoff,
+		Order: o.Name, Profile: o.Profile, Rules: rules, Image: o.Image, Handoff: o.Handoff, Ship: o.Ship,
 		Erase: o.Erase, After: o.After, Config: o.Config, Way: o.Way, Started: !o.Started.IsZero(),
 	}, nil
 }

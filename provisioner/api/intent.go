@@ -53,7 +53,7 @@ func retry(h *provisioner.Host) (string, error) {
 
 // reinstall grants erasing the disk to one attempt.
 func reinstall(h *provisioner.Host) (string, error) {
-	may := []provisioner.Phase{provisioner.Ready, provisioner.Installed, provisioner.Registered,
+	may := []provisioner.Phase{provisioner.Ready, provisioner.Installed, provisioner.Registered, provisioner.Shipped,
 		provisioner.Failed, provisioner.Quarantined}
 	if err := inPhase(*h, "reinstalled", may...); err != nil {
 		return "", err
@@ -114,7 +114,7 @@ func busy(h provisioner.Host) bool {
 	case provisioner.Verifying, provisioner.Installing, provisioner.Installed:
 		return true
 	case provisioner.Unknown, provisioner.Expected, provisioner.Discovered, provisioner.Ready,
-		provisioner.Registered, provisioner.Failed, provisioner.Quarantined:
+		provisioner.Registered, provisioner.Shipped, provisioner.Failed, provisioner.Quarantined:
 	}
 	return false
 }

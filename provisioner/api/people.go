@@ -37,8 +37,13 @@ type Handoffs interface {
 	Check(ctx context.Context, o provisioner.Order) (v1.Checked, error)
 }
 
+// Reporter makes the signed record of a host, as JSON.
+type Reporter interface {
+	Report(ctx context.Context, h provisioner.Host) ([]byte, error)
+}
+
 // Options of the people's API. All are required but Installer, Handoffs,
-// Reasons, Log and Now.
+// Reporter, Reasons, Log and Now.
 type Options struct {
 	Store    *store.Store
 	Mirror   *store.Mirror // running
@@ -54,6 +59,7 @@ type Options struct {
 	// it likes, and nothing can be shown.
 	Installer Installer
 	Handoffs  Handoffs        // nil: any order may start
+	Reporter  Reporter        // nil: there are no records
 	Reasons   func() []string // sentences of what does not work; nil: all does
 	Log       zerolog.Logger
 	Now       func() time.Time // nil means time.Now

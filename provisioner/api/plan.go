@@ -76,7 +76,7 @@ func (im importer) order(prior provisioner.Order) (provisioner.Order, []v1.Remar
 	o := im.Order
 	digest, wrong := im.names(o, "order", 0, o)
 	return provisioner.Order{
-		Name: provisioner.OrderName(o.Name), Profile: o.Profile, Image: digest, Handoff: o.Handoff.Driver, Options: o.Handoff.Options,
+		Name: provisioner.OrderName(o.Name), Profile: o.Profile, Image: digest, Handoff: o.Handoff.Driver, Ship: o.Ship, Options: o.Handoff.Options,
 		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config,
 		Template: o.Template, Secrets: secretsOf(o), Way: provisioner.Way(o.Transport),
 		Imported: im.now, Started: prior.Started, Revision: prior.Revision,
@@ -96,6 +96,9 @@ func (im importer) names(o manifest.Order, source string, line int, order manife
 	inOrder := line == 0
 	if inOrder && o.Image == "" && (o.Template != "" || o.Transport != "") && !im.imaged() {
 		say("image", "the order names no image, so nobody reads its template and nothing is transported: name one, or leave these keys out")
+	}
+	if inOrder && o.Ship && o.Image == "" && !im.imaged() {
+		say("ship", "the order names no image, so nothing is installed that could be shipped: name one, or leave ship out")
 	}
 	if o.Image != "" {
 		found, err := im.image(o.Image)
@@ -138,7 +141,7 @@ func (im importer) intent(order provisioner.Order, row manifest.Row) (provisione
 	return provisioner.Intent{
 		Order:   order.Name,
 		Row:     provisioner.Row{Line: row.Line, Serial: row.Serial, UUID: row.UUID, MACs: row.MACs, Name: row.Name, Static: provisioner.Static(row.Static)},
-		Profile: o.Profile, Rules: rules, Image: digest, Handoff: o.Handoff.Driver,
+		Profile: o.Profile, Rules: rules, Image: digest, Handoff: o.Handoff.Driver, Ship: o.Ship,
 		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config, Way: provisioner.Way(o.Transport), Started: !order.Started.IsZero(),
 	}, wrong
 }

@@ -26,6 +26,7 @@ import (
 	"github.com/muster-boot/muster/provisioner/api"
 	"github.com/muster-boot/muster/provisioner/config"
 	"github.com/muster-boot/muster/provisioner/engine"
+	"github.com/muster-boot/muster/provisioner/evidence"
 	"github.com/muster-boot/muster/provisioner/handoff"
 	"github.com/muster-boot/muster/provisioner/handoff/callhome"
 	"github.com/muster-boot/muster/provisioner/handoff/localui"
@@ -75,6 +76,8 @@ type stock struct {
 	leases  *lease.Book
 	box     *seal.Box
 	https   tls.Certificate
+	signer  evidence.Key
+	shelf   *evidence.Shelf
 }
 
 func open(ctx context.Context, cfg config.Config, nets []network) (*stock, error) {
@@ -88,6 +91,12 @@ func open(ctx context.Context, cfg config.Config, nets []network) (*stock, error
 		return nil, errors.Join(err, s.close())
 	}
 	if s.https, err = openCertificate(cfg, nets, time.Now()); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if s.signer, err = evidence.OpenKey(filepath.Join(cfg.Data, "record-key")); err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	if s.shelf, err = evidence.OpenShelf(cfg.Data, s.signer); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	book, err := recipes(cfg)
@@ -144,17 +153,20 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	drivers := []handoff.Driver{callhome.Driver{}, local}
 	b := &boots{catalog: s.catalog, orders: st, networks: byInterface(nets),
 		site: recipe.Site{Name: cfg.Site.Name, TimeZone: cfg.Site.TimeZone, Values: cfg.Site.Values}}
+	rec := &recorder{store: st, catalog: s.catalog, shelf: s.shelf, key: s.signer, site: cfg.Site.Name, version: o.Version}
 	e = engine.New(engine.Options{
-		Store: st, Mirror: mirror, Installer: b, Box: s.box, Drivers: drivers, Holder: holder, Log: o.Log,
+		Store: st, Mirror: mirror, Installer: b, Box: s.box, Recorder: rec, Drivers: drivers, Holder: holder, Log: o.Log,
 		Deadlines: lifecycle.Deadlines{
 			Discover: cfg.Deadlines.Discover, Verify: cfg.Deadlines.Verify,
 			Install: cfg.Deadlines.Install, Register: cfg.Deadlines.Register,
 		},
 	})
 	read, strange := newReads(), newStrangers()
+	view := &viewer{boots: b, engine: e, reads: read, networks: nets}
+	rec.given = view.Preview // before anything runs
 	people := api.New(api.Options{
 		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Discover: cfg.Discovers(),
-		Version: o.Version, Sealer: s.box, Strangers: strange.list, Installer: &viewer{boots: b, engine: e, reads: read, networks: nets}, Handoffs: handoffs{e},
+		Version: o.Version, Sealer: s.box, Strangers: strange.list, Installer: view, Handoffs: handoffs{e}, Reporter: rec,
 		Reasons: b.reasons, Log: o.Log,
 	})
 	control, err := api.ListenControl(cfg.Socket, people)

@@ -206,7 +206,7 @@ func (b *boots) values(order provisioner.Order, h provisioner.Host, image images
 	v := recipe.Values{
 		Site: b.site, Order: recipe.Order{Name: string(order.Name)},
 		Host:    recipe.Identity{ID: string(h.ID), Name: hostName(h), Serial: h.Intent.Row.Serial, UUID: h.Intent.Row.UUID, MACs: h.Intent.Row.MACs},
-		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(cmp.Or(h.Intent.After, provisioner.AfterReboot)), Label: image.Label, Handoff: carry,
+		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(cmp.Or(h.Intent.After, provisioner.AfterReboot)), Ship: h.Intent.Ship, Label: image.Label, Handoff: carry,
 		Secrets: map[string]string{},
 		URL: recipe.URLs{
 			Config: base + configPath, Seed: base + seedPath, Early: step(base, provisioner.StageEarly),

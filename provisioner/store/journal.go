@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/url"
+	"slices"
 
 	"github.com/muster-boot/muster/provisioner"
 )
@@ -34,6 +35,23 @@ func (s *Store) Journal(ctx context.Context, id provisioner.HostID, after uint64
 		entries = append(entries, e)
 	}
 	return entries, nil
+}
+
+// History returns the journal of h: first, by their time, the entries of the ids
+// under which it was seen before it was recognised, then its own; at most limit
+// of each (0: all). The numbers are each id's own.
+func (s *Store) History(ctx context.Context, h provisioner.Host, limit int) ([]provisioner.Entry, error) {
+	var all []provisioner.Entry
+	for _, id := range h.Aliases {
+		entries, err := s.Journal(ctx, id, 0, limit)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, entries...)
+	}
+	slices.SortStableFunc(all, func(a, b provisioner.Entry) int { return a.At.Compare(b.At) })
+	own, err := s.Journal(ctx, h.ID, 0, limit)
+	return append(all, own...), err
 }
 
 // Follow calls each with the journal entries of all hosts as they are

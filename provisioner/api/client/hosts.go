@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/url"
 
@@ -23,6 +24,13 @@ func (c *Client) Host(ctx context.Context, ref string) (v1.Host, error) {
 	var h v1.Host
 	err := c.caller.get(ctx, hostPath(ref), &h)
 	return h, err
+}
+
+// Report returns the signed record of a host, as muster wrote it.
+func (c *Client) Report(ctx context.Context, ref string) (json.RawMessage, error) {
+	var text json.RawMessage
+	err := c.caller.get(ctx, hostPath(ref)+"/report", &text)
+	return text, err
 }
 
 // Preview returns what a host is given, or would be, with secrets masked.

@@ -32,10 +32,12 @@ type Host struct {
 	ImageName string `json:"image_name"` // a tag of that image; empty where it has none
 	Way       string `json:"way"`        // netboot, media, uefi-http or write; empty: not decided
 	Handoff   string `json:"handoff"`
+	Ship      bool   `json:"ship"` // it ends shipped and registers at its final site
 
 	Findings []Finding `json:"findings"` // of the last verdict; never null
 	Progress *Progress `json:"progress"`
 	Receipt  *Receipt  `json:"receipt"`
+	Shipment *Shipment `json:"shipment"` // null: not off, or not to be shipped
 	Report   *Summary  `json:"report"`
 
 	BMC    *BMC    `json:"bmc"`    // null: none is listed
@@ -136,6 +138,15 @@ type Receipt struct {
 	ID     string    `json:"id"`
 	At     time.Time `json:"at"`
 	Proof  string    `json:"proof"`
+}
+
+// Shipment is how a host that ships went off, and where its record is.
+type Shipment struct {
+	At     time.Time `json:"at"`
+	By     string    `json:"by"` // bmc or silence
+	Proof  string    `json:"proof"`
+	Record string    `json:"record"` // a file below the data directory; empty: not written yet
+	Digest string    `json:"digest"` // of that file
 }
 
 // Summary is a hardware report in a few words.

@@ -10,6 +10,7 @@ type Order struct {
 	Image     string         `json:"image"`      // digest
 	ImageName string         `json:"image_name"` // a tag of that image; empty where it has none
 	Handoff   string         `json:"handoff"`
+	Ship      bool           `json:"ship"` // its hosts end shipped
 	Erase     bool           `json:"erase"`
 	After     string         `json:"after"`
 	Transport string         `json:"transport"` // netboot, media, uefi-http or write; empty: by image
