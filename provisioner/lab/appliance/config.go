@@ -20,6 +20,7 @@ type config struct {
 	Install  *installConfig    `yaml:"install"`
 	Stages   map[string][]step `yaml:"stages"`
 	Callhome *callhome         `yaml:"callhome"`
+	Stylus   *stylus           `yaml:"stylus"`
 }
 
 // installConfig says whether, where to and with which end to install.

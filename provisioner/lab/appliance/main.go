@@ -4,7 +4,8 @@
 //
 // It stands in for an appliance installer in a lab and does not pretend to be
 // more: README.md beside it says what is left out. It knows nothing of the
-// server that boots it and shares no code with it.
+// server that boots it and shares no code with it, but for the stand-in of the
+// agent's local API, which tests use too.
 //
 // Start at run, then collector for where the configuration comes from and
 // installer for what becomes of it.
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string) error {
 		i := installer{cmdline: c.cmdline, config: collected, say: uptimeWriter{word: "installer"}.say}
 		return i.run(ctx)
 	case "agent":
-		return agent(ctx, collected.config.Callhome, "/oem/.demo-agent", out.say)
+		return agents(ctx, collected.config, out.say)
 	}
 	return fmt.Errorf("unknown command %q", args[0])
 }

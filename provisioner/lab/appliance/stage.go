@@ -6,12 +6,14 @@ import (
 	"os/exec"
 )
 
-// step is one item of a stage: commands, under a condition. Its other keys
-// (users, files, ...) are not carried out.
+// step is one item of a stage: commands, under a condition. Its users are not
+// made, and log in at the local API only; its other keys (files, ...) are not
+// carried out.
 type step struct {
-	Name     string   `yaml:"name"`
-	If       string   `yaml:"if"`
-	Commands []string `yaml:"commands"`
+	Name     string            `yaml:"name"`
+	If       string            `yaml:"if"`
+	Commands []string          `yaml:"commands"`
+	Users    map[string]osUser `yaml:"users"`
 }
 
 // runStage runs the steps of a stage with those that frame it. A command that

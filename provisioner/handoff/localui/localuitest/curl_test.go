@@ -1,8 +1,10 @@
 package localuitest_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"crypto/tls"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -170,5 +172,36 @@ func TestALinkTokenCountsForTwoMinutes(t *testing.T) {
 	peers := fmt.Sprint(leader.curl(200, current+"/link/status")["peers"])
 	if !strings.Contains(peers, "edge-2") {
 		t.Errorf("the leader's peers are %s", peers)
+	}
+}
+
+func TestACertificateInAFileOutlivesTheHost(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "cert.pem")
+	start := func() []byte {
+		edge, err := localuitest.New(localuitest.Options{Host: localuitest.Host{ID: "edge-1"}, CertFile: file})
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- edge.Serve(ctx, l) }()
+		conn, err := tls.Dial("tcp", l.Addr().String(), &tls.Config{InsecureSkipVerify: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen := conn.ConnectionState().PeerCertificates[0].Raw
+		conn.Close()
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		return seen
+	}
+	if first := start(); !bytes.Equal(first, start()) {
+		t.Error("after a restart the certificate is another")
 	}
 }

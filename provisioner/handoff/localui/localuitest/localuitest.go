@@ -58,7 +58,10 @@ type Options struct {
 	Host Host
 	// Login tells whether a user may log in with a password; nil: nobody may.
 	Login func(user, password string) bool
-	Now   func() time.Time // nil means time.Now
+	// CertFile keeps the host's certificate over restarts; empty: each stand-in
+	// makes its own.
+	CertFile string
+	Now      func() time.Time // nil means time.Now
 }
 
 // Faults are what goes wrong. The zero value is a host that works.
@@ -112,7 +115,7 @@ func New(o Options) (*Server, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	cert, err := selfSigned(o.Host.ID)
+	cert, err := certificate(o.Host.ID, o.CertFile)
 	if err != nil {
 		return nil, err
 	}
