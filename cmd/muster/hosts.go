@@ -138,6 +138,12 @@ func (h hostCard) table(t *table) {
 	t.row("image", strings.TrimSpace(h.ImageName+" "+short(h.Image)))
 	t.row("way", h.Way)
 	t.row("hand-off", h.Handoff)
+	if h.BMC != nil {
+		controllerRows(t, *h.BMC)
+	}
+	if h.Static != nil {
+		t.row("network", network(*h.Static))
+	}
 	if p := h.Progress; p != nil {
 		t.row("progress", strings.TrimSpace(transfer(*p)+" "+p.Detail)+", "+t.age(p.At)+" ago")
 		for _, s := range p.Stages {
@@ -157,6 +163,22 @@ func (h hostCard) table(t *table) {
 	if h.Report != nil {
 		hardware(t, *h.Report)
 	}
+}
+
+// network is a host's own address in a few words.
+func network(s v1.Static) string {
+	words := []string{cmp.Or(s.Address, "by DHCP")}
+	for _, part := range []struct{ word, value string }{
+		{"gateway", s.Gateway}, {"dns", strings.Join(s.DNS, " ")}, {"port", s.MAC},
+	} {
+		if part.value != "" {
+			words = append(words, part.word+" "+part.value)
+		}
+	}
+	if s.VLAN != 0 {
+		words = append(words, fmt.Sprintf("vlan %d", s.VLAN))
+	}
+	return strings.Join(words, ", ")
 }
 
 func hardware(t *table, r v1.Summary) {

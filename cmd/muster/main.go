@@ -18,7 +18,7 @@ var version = "dev"
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	s := &session{out: os.Stdout, err: os.Stderr}
+	s := &session{in: os.Stdin, out: os.Stdout, err: os.Stderr}
 	code := s.run(ctx, os.Args[1:])
 	stop()
 	os.Exit(code)

@@ -18,6 +18,8 @@ import (
 	"github.com/muster-boot/muster/provisioner/api"
 	"github.com/muster-boot/muster/provisioner/api/apitest"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+	"github.com/muster-boot/muster/provisioner/app"
+	"github.com/muster-boot/muster/provisioner/bmc"
 	"github.com/muster-boot/muster/provisioner/store"
 )
 
@@ -68,6 +70,14 @@ func (shop) Medium(_ context.Context, h provisioner.Host) (v1.Medium, error) {
 	}, nil
 }
 
+// askedDHCP are two BMCs that no host lists.
+func askedDHCP() []v1.FoundBMC {
+	return []v1.FoundBMC{
+		{Source: v1.FoundByDHCP, MAC: "52:54:00:00:00:d1", Address: "192.0.2.77", Class: "iDRAC", Vendor: "Dell", Kind: "iDRAC"},
+		{Source: v1.FoundByDHCP, MAC: "52:54:00:00:00:d2", Class: "CPQRIB3", Vendor: "HPE", Kind: "iLO"},
+	}
+}
+
 type siteKey struct{}
 
 // serve starts the server of one script.
@@ -76,7 +86,10 @@ func serve(env *testscript.Env) error {
 	if err != nil {
 		return err
 	}
-	site, err := apitest.Start(dir, func(o *api.Options) { o.Installer = shop{} })
+	site, err := apitest.Start(dir, func(o *api.Options) {
+		o.Installer, o.Strangers = shop{}, askedDHCP
+		o.Controllers = app.Controllers{Controller: bmc.New(bmc.Options{Secrets: o.Sealer})}
+	})
 	if err != nil {
 		return err
 	}

@@ -256,6 +256,9 @@ func (o orderCard) table(t *table) {
 	t.row("imported", t.age(o.Imported)+" ago")
 	t.row("started", started(t, v1.Order(o)))
 	t.row("hosts", cmp.Or(phases(o.Phases), "none"))
+	for _, w := range o.Warnings {
+		t.row("warning", w)
+	}
 }
 
 func (s *session) orderCheck() *cobra.Command {
@@ -313,7 +316,13 @@ func (s *session) orderStart(
 			if err != nil {
 				return err
 			}
-			return s.show(orderList{o})
+			if err := s.show(orderList{o}); err != nil {
+				return err
+			}
+			for _, w := range o.Warnings {
+				s.say("warning: %s", w)
+			}
+			return nil
 		},
 	})
 }

@@ -27,6 +27,7 @@ const (
 
 // session is one run of the command line.
 type session struct {
+	in       *os.File // a terminal, or what a command reads as "-"; nil: nothing
 	out, err io.Writer
 	server   string // address given with --server
 	format   format

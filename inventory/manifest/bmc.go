@@ -106,6 +106,37 @@ func (b *BMCDefaults) Give(content string) error {
 
 const noFingerprint = "%q is no fingerprint; write the SHA-256 of the BMC's certificate, 64 hexadecimal digits"
 
+// ParseBMC brings what a person said of one BMC, elsewhere than in a manifest,
+// into the same form. The error names the field and quotes no password.
+func ParseBMC(said BMC) (BMC, error) {
+	var b BMC
+	for _, cell := range []struct {
+		name, text string
+		field
+	}{
+		{"address", said.Address, bmcAddress}, {"mac", said.MAC, bmcMAC}, {"user", said.User, bmcUser},
+		{"password", string(said.Password), bmcPassword}, {"fingerprint", said.Fingerprint, bmcFingerprint},
+		{"system", said.System, bmcSystem}, {"driver", string(said.Driver), bmcDriver},
+	} {
+		if cell.text == "" {
+			continue
+		}
+		if wrong := b.take(cell.field, cell.text); wrong != "" && cell.field != bmcPassword { // it came from no sheet
+			return BMC{}, fmt.Errorf("%s: %s", cell.name, wrong)
+		}
+	}
+	return b, nil
+}
+
+// Fault says in a sentence what is wrong with a BMC's words as a whole; empty
+// where they fit together.
+func (b BMC) Fault() string {
+	for _, f := range b.faults(false) {
+		return f.text
+	}
+	return ""
+}
+
 // take puts one cell into its place.
 func (b *BMC) take(f field, cell string) (wrong string) {
 	ok := true
@@ -157,8 +188,14 @@ func (d *draft) completeBMC(order Defaults) []fault {
 	if own, _ := normalFingerprint(all.Fingerprint); b.Fingerprint == "" && b.Driver != IPMI {
 		b.Fingerprint = own
 	}
+	return b.faults(order.Unread)
+}
+
+// faults are what does not fit together; a user that nobody has read so far is
+// not missed.
+func (b BMC) faults(unread bool) []fault {
 	return slices.DeleteFunc([]fault{
-		{bmcPassword, b.nameless(order.Unread)},
+		{bmcPassword, b.nameless(unread)},
 		{bmcUser, badUser(b.Driver, b.User)},
 		{bmcPassword, badPassword(b.Driver, b.Password)},
 		{bmcFingerprint, onlyRedfish(b.Driver, b.Fingerprint, "shows no certificate")},

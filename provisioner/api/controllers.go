@@ -44,10 +44,11 @@ func (im importer) controller(b manifest.BMC, match *provisioner.Host) *provisio
 	}
 	words.User = cmp.Or(words.User, prior.User)
 	if prior.Added {
-		words.Address, words.MAC = cmp.Or(words.Address, prior.Address), cmp.Or(words.MAC, prior.MAC)
-		words.Fingerprint = cmp.Or(words.Fingerprint, prior.Fingerprint)
-		words.System, words.Driver = cmp.Or(words.System, prior.System), cmp.Or(words.Driver, prior.Driver)
+		words = over(words, prior)
 		words.Added = true
+		if b.Password == "" && len(prior.Password) > 0 {
+			words.User = prior.User // an account is a user and its password
+		}
 	}
 	words.Password = sealFor(im.sealer, words, string(b.Password), prior)
 	return &words
@@ -149,6 +150,15 @@ func (d Draft) Locked() []v1.Remark {
 		}
 	}
 	return lockedRows(lines)
+}
+
+// lockedHosts warns of hosts that their BMC does not start.
+func lockedHosts(names []string) []string {
+	if len(names) == 0 {
+		return []string{}
+	}
+	return []string{fmt.Sprintf(
+		"muster cannot enter the BMCs of %s: their address or password is not known, so a person starts these hosts, or gives what is missing with muster bmc add HOST", abridge(names))}
 }
 
 func lockedRows(lines []string) []v1.Remark {

@@ -227,13 +227,19 @@ func OrderShape(o provisioner.Order, hosts []provisioner.Host) v1.Order {
 		Transport: string(o.Way), Config: names(o.Config), Secrets: names(o.Secrets), Template: lineCount(o.Template),
 		Imported: o.Imported, Started: moment(o.Started), Hosts: []string{}, Phases: map[string]int{},
 	}
+	var locked []string
 	for _, h := range hosts {
 		if h.Intent.Order == o.Name {
+			if h.BMCLacks() != "" {
+				locked = append(locked, cmp.Or(h.Intent.Row.Name, h.Intent.Row.Serial, string(h.ID)))
+			}
 			shape.Hosts = append(shape.Hosts, string(h.ID))
 			shape.Phases[string(h.Status.Phase)]++
 		}
 	}
 	slices.Sort(shape.Hosts)
+	slices.Sort(locked)
+	shape.Warnings = lockedHosts(locked)
 	return shape
 }
 

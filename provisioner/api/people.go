@@ -52,6 +52,8 @@ type Options struct {
 	Discover bool     // some network gives the scout to unlisted hosts
 	Version  string   // of muster
 	Sealer   Sealer   // of BMCs' passwords
+	// Controllers asks hosts' BMCs; nil: this muster drives none.
+	Controllers Controllers
 	// Strangers are BMCs that asked for an address and that no host lists; nil:
 	// nobody listens.
 	Strangers func() []v1.FoundBMC
@@ -94,7 +96,7 @@ func New(o Options) http.Handler {
 }
 
 func (p *people) routes() []route {
-	return slices.Concat(p.hostRoutes(), p.orderRoutes(), p.imageRoutes(), p.profileRoutes(), []route{
+	return slices.Concat(p.hostRoutes(), p.bmcRoutes(), p.orderRoutes(), p.imageRoutes(), p.profileRoutes(), []route{
 		{"GET", "/v1/watch", Viewer, "watch", "What happens, as server-sent events; Last-Event-ID resumes", nil, nil, stream("text/event-stream"), p.watch},
 		{"GET", "/v1/version", Viewer, "version", "Which muster this is", nil, nil, v1.Version{}, p.version},
 		{"GET", "/v1/health", Viewer, "health", "Whether all works, and what does not", nil, nil, v1.Health{}, p.health},

@@ -24,6 +24,7 @@ import (
 	"github.com/muster-boot/muster/images/recipe"
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/api"
+	"github.com/muster-boot/muster/provisioner/bmc"
 	"github.com/muster-boot/muster/provisioner/config"
 	"github.com/muster-boot/muster/provisioner/engine"
 	"github.com/muster-boot/muster/provisioner/evidence"
@@ -162,11 +163,12 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 		},
 	})
 	read, strange := newReads(), newStrangers()
+	drive := bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log})
 	view := &viewer{boots: b, engine: e, reads: read, networks: nets}
 	rec.given = view.Preview // before anything runs
 	people := api.New(api.Options{
 		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Discover: cfg.Discovers(),
-		Version: o.Version, Sealer: s.box, Strangers: strange.list, Installer: view, Handoffs: handoffs{e}, Reporter: rec,
+		Version: o.Version, Sealer: s.box, Strangers: strange.list, Controllers: Controllers{drive}, Installer: view, Handoffs: handoffs{e}, Reporter: rec,
 		Reasons: b.reasons, Log: o.Log,
 	})
 	control, err := api.ListenControl(cfg.Socket, people)

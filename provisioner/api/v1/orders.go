@@ -18,9 +18,10 @@ type Order struct {
 	Secrets   []string       `json:"secrets"`   // names; never null
 	Template  int            `json:"template"`  // lines; 0: it has none
 	Imported  time.Time      `json:"imported"`
-	Started   *time.Time     `json:"started"` // null: not started, or stopped
-	Hosts     []string       `json:"hosts"`   // ids; never null
-	Phases    map[string]int `json:"phases"`  // how many of its hosts are where
+	Started   *time.Time     `json:"started"`  // null: not started, or stopped
+	Hosts     []string       `json:"hosts"`    // ids; never null
+	Phases    map[string]int `json:"phases"`   // how many of its hosts are where
+	Warnings  []string       `json:"warnings"` // what keeps it from going on by itself, in sentences; never null
 }
 
 // Import is an order with its manifest, to be taken in whole or not at all.
