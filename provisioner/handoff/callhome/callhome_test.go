@@ -15,7 +15,7 @@ import (
 func TestCallhomeKeepsTheContract(t *testing.T) {
 	handofftest.Run(t, func(*testing.T) handofftest.Subject {
 		return handofftest.Subject{
-			Driver: callhome.Driver{},
+			Driver: callhome.Driver{}, Sees: []handofftest.Key{handofftest.BySerial, handofftest.ByUUID},
 			Register: func(h *provisioner.Host, a handofftest.Agent) {
 				h.Facts.Registration = &provisioner.Registration{
 					Attempt: a.Attempt, At: time.Unix(1_800_000_000, 0).UTC(), Address: "192.0.2.50",

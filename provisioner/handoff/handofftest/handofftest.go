@@ -8,6 +8,7 @@ package handofftest
 
 import (
 	"encoding/json"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -21,9 +22,19 @@ import (
 
 // Agent is who registers, as the place where it does so sees it.
 type Agent struct {
-	Attempt      provisioner.AttemptID // whose token it brings
-	Serial, UUID string                // of the machine it runs on
+	Attempt           provisioner.AttemptID // whose token it brings
+	Serial, UUID, MAC string                // of the machine it runs on
 }
+
+// Key is one of the things by which machines are told apart.
+type Key string
+
+// The keys.
+const (
+	BySerial Key = "serial"
+	ByUUID   Key = "UUID"
+	ByMAC    Key = "MAC"
+)
 
 // Subject is a driver under test.
 type Subject struct {
@@ -33,6 +44,10 @@ type Subject struct {
 	// Register has an agent register: outside, or as a fact of h, wherever the
 	// driver looks for its proof.
 	Register func(h *provisioner.Host, a Agent)
+	// Sees are the keys that the place of registration tells the driver of.
+	Sees []Key
+	// Service is what the driver asks over the network; nil: nothing.
+	Service *Service
 }
 
 // The host of the tests: verified with these, installed by this attempt.
@@ -44,7 +59,12 @@ const (
 	serial  = "SN-0001"
 	uuid    = "00112233-4455-6677-8899-aabbccddeeff"
 	swapped = "33221100-5544-7766-8899-aabbccddeeff" // the same, its first three fields in the other byte order
+	mac     = "52:54:00:00:00:01"
 )
+
+// Began is when the host's installation began. Whoever registered by an old
+// attempt did so before.
+var Began = time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
 
 // maxAgain is how long a driver may leave a host that waits for it.
 const maxAgain = 10 * time.Minute
@@ -53,9 +73,11 @@ func installed(driver string) provisioner.Host {
 	h := provisioner.Host{ID: "h-1", Intent: provisioner.Intent{Order: "o1", Handoff: driver, Started: true}}
 	h.Status = provisioner.Status{
 		Phase: provisioner.Installed, Why: "The installed system called home.",
-		Attempt: provisioner.Attempt{ID: attempt, Phase: provisioner.Installing, Token: token},
+		Since:   Began.Add(10 * time.Minute),
+		Attempt: provisioner.Attempt{ID: attempt, Phase: provisioner.Installing, Token: token, Began: Began},
 	}
-	report := inventory.Report{Witness: inventory.Scout, System: inventory.System{Serial: serial, UUID: uuid}}
+	report := inventory.Report{Witness: inventory.Scout, System: inventory.System{Serial: serial, UUID: uuid},
+		NICs: []inventory.NIC{{Name: "eth0", MAC: mac}}}
 	h.Facts.Report = &provisioner.Report{Attempt: old, Report: report}
 	h.Facts.Booted = &provisioner.CallHome{Attempt: attempt, Address: "192.0.2.50"}
 	return h
@@ -65,26 +87,50 @@ func installed(driver string) provisioner.Host {
 // with which nobody has registered; it is called once a test.
 func Run(t *testing.T, fresh func(t *testing.T) Subject) {
 	t.Run("Prepare gives the same again and changes nothing", func(t *testing.T) { prepare(t, fresh(t)) })
+	present, before := Agent{attempt, serial, uuid, mac}, Agent{old, serial, uuid, mac}
+	other := func(edit func(*Agent)) []Agent { a := present; edit(&a); return []Agent{a} }
 	for _, c := range []struct {
 		name   string
+		key    Key // that the driver must see; empty: any
 		agents []Agent
 		want   string // receipt, again, or a word of what a person is asked
 	}{
-		{"nobody registered", nil, "again"},
-		{"the agent registered", []Agent{{attempt, serial, uuid}}, "receipt"},
-		{"the agent registered twice", []Agent{{attempt, serial, uuid}, {attempt, serial, uuid}}, "receipt"},
-		{"the serial in other letters", []Agent{{attempt, strings.ToLower(serial), uuid}}, "receipt"},
-		{"the UUID in the other byte order", []Agent{{attempt, serial, swapped}}, "receipt"},
-		{"the agent of an old attempt", []Agent{{old, serial, uuid}}, "again"},
-		{"an old agent, then the present one", []Agent{{old, serial, uuid}, {attempt, serial, uuid}}, "receipt"},
-		{"a machine with another serial", []Agent{{attempt, "SN-0002", uuid}}, "SN-0002"},
-		{"a machine with another UUID", []Agent{{attempt, serial, "ffeeddcc-bbaa-9988-7766-554433221100"}}, "ffeeddcc"},
+		{"nobody registered", "", nil, "again"},
+		{"the agent registered", "", []Agent{present}, "receipt"},
+		{"the agent registered twice", "", []Agent{present, present}, "receipt"},
+		{"the serial in other letters", BySerial, other(func(a *Agent) { a.Serial = strings.ToLower(serial) }), "receipt"},
+		{"the UUID in the other byte order", ByUUID, other(func(a *Agent) { a.UUID = swapped }), "receipt"},
+		{"the MAC in other letters", ByMAC, other(func(a *Agent) { a.MAC = strings.ToUpper(mac) }), "receipt"},
+		{"the agent of an old attempt", "", []Agent{before}, "no receipt"},
+		{"an old agent, then the present one", "", []Agent{before, present}, "receipt"},
+		{"a machine with another serial", BySerial, other(func(a *Agent) { a.Serial = "SN-0002" }), "SN-0002"},
+		{"a machine with another UUID", ByUUID, other(func(a *Agent) { a.UUID = "ffeeddcc-bbaa-9988-7766-554433221100" }), "ffeeddcc"},
+		{"a machine with another MAC", ByMAC, other(func(a *Agent) { a.MAC = "52:54:00:00:00:99" }), "52:54:00:00:00:99"},
 	} {
-		t.Run(c.name, func(t *testing.T) { confirm(t, fresh(t), c.agents, c.want) })
+		t.Run(c.name, func(t *testing.T) {
+			s := fresh(t)
+			if c.key != "" && !slices.Contains(s.Sees, c.key) {
+				return // nobody could tell
+			}
+			confirm(t, open(t, s), c.agents, c.want)
+		})
 	}
+	t.Run("with a service", func(t *testing.T) { runService(t, fresh) })
+}
+
+// open has the order of s opened.
+func open(t *testing.T, s Subject) Subject {
+	t.Helper()
+	made, err := s.Driver.Open(t.Context(), s.Batch)
+	if err != nil {
+		t.Fatalf("the order is not opened: %v", err)
+	}
+	s.Batch.State = made.State
+	return s
 }
 
 func prepare(t *testing.T, s Subject) {
+	s = open(t, s)
 	h := installed(s.Driver.Name())
 	h.Status.Phase = provisioner.Installing
 	before := text(t, h)
@@ -164,6 +210,10 @@ func check(t *testing.T, driver string, got handoff.Result, want string) {
 	case "again":
 		if got.Ask != "" || got.Again > maxAgain {
 			t.Errorf("looks again after %s: %+v", got.Again, got)
+		}
+	case "no receipt":
+		if got.Receipt != nil {
+			t.Errorf("it is registered by %+v", got.Receipt)
 		}
 	default:
 		if !strings.Contains(got.Ask, want) || !strings.HasSuffix(got.Ask, ".") {

@@ -19,7 +19,7 @@ type Host struct {
 	Agent     string         // version
 	State     string         // ready, unpaired or in-use; empty: ready
 	Message   string         // it is unhealthy and says this
-	created   time.Time
+	Created   time.Time      // zero: when it is put
 	modified  time.Time
 }
 
@@ -53,7 +53,7 @@ func (s *Server) record(h *Host) map[string]any {
 	return map[string]any{
 		"metadata": map[string]any{
 			"uid": h.UID, "name": h.Name, "labels": h.Labels,
-			"creationTimestamp": h.created.UTC().Format(stamp), "lastModifiedTimestamp": h.modified.UTC().Format(stamp),
+			"creationTimestamp": h.Created.UTC().Format(stamp), "lastModifiedTimestamp": h.modified.UTC().Format(stamp),
 		},
 		"spec": map[string]any{
 			"device": h.Device, "host": h.Address,
@@ -202,14 +202,14 @@ func (s *Server) take(w http.ResponseWriter, of string, body registration) {
 	now := s.options.Now()
 	h := &Host{
 		UID: body.Metadata.UID, Name: body.Metadata.Name, Project: of, Labels: body.Metadata.Labels,
-		Device: body.Spec.Device, Address: body.Spec.Host, Agent: body.Spec.AgentVersion, created: now, modified: now,
+		Device: body.Spec.Device, Address: body.Spec.Host, Agent: body.Spec.AgentVersion, Created: now, modified: now,
 	}
 	if was := s.hosts[h.UID]; was != nil {
 		if !slices.ContainsFunc(was.macs(), func(mac string) bool { return slices.Contains(h.macs(), mac) }) {
 			refuse(w, http.StatusConflict, "EdgeHostAlreadyRegistered", "edge host with this uid is registered")
 			return
 		}
-		h.Project, h.State, h.Message, h.created = was.Project, was.State, was.Message, was.created
+		h.Project, h.State, h.Message, h.Created = was.Project, was.State, was.Message, was.Created
 	}
 	s.hosts[h.UID] = h
 	answer(w, http.StatusOK, map[string]any{"uid": h.UID})

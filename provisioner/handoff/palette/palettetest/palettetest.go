@@ -189,7 +189,9 @@ func (s *Server) PutToken(t Token) Token {
 func (s *Server) Put(h Host) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h.created = cmp.Or(h.created, s.options.Now())
+	if h.Created.IsZero() {
+		h.Created = s.options.Now()
+	}
 	s.hosts[h.UID] = &h
 }
 

@@ -47,6 +47,7 @@ const (
 
 // ServeHTTP implements [http.Handler].
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Date", s.options.Now().UTC().Format(http.TimeFormat))
 	f, wait := s.admit(r)
 	switch {
 	case f.Away:
