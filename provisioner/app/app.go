@@ -151,7 +151,11 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 			_ = e.Counted(ctx, attempt, stage, bytes, total) // of an attempt that is over there is nothing to count
 		},
 	})
-	drivers := []handoff.Driver{callhome.Driver{}, local}
+	central, err := centralPalette(cfg)
+	if err != nil {
+		return err
+	}
+	drivers := []handoff.Driver{callhome.Driver{}, local, central}
 	b := &boots{catalog: s.catalog, orders: st, networks: byInterface(nets),
 		site: recipe.Site{Name: cfg.Site.Name, TimeZone: cfg.Site.TimeZone, Values: cfg.Site.Values}}
 	rec := &recorder{store: st, catalog: s.catalog, shelf: s.shelf, key: s.signer, site: cfg.Site.Name, version: o.Version}

@@ -49,6 +49,7 @@ func check(raw file, at func(path, fault string) error) (Config, error) {
 	cfg.Data, cfg.Socket = c.paths(raw)
 	cfg.Recipes = c.optional("recipes", raw.Recipes)
 	cfg.Handoff.LocalUI.Bundles = c.optional("handoff.localui.bundles", raw.Handoff.LocalUI.Bundles)
+	cfg.Handoff.Palette = c.palette(raw.Handoff.Palette)
 	if err := errors.Join(c.faults...); err != nil {
 		return Config{}, err
 	}

@@ -53,6 +53,7 @@ type Site struct {
 // Handoff is what hand-offs need of this place, whatever the order.
 type Handoff struct {
 	LocalUI LocalUI
+	Palette Palette
 }
 
 // LocalUI is for hosts that are managed locally.

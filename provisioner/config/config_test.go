@@ -25,10 +25,12 @@ func TestTheSampleInTheDocsIsAccepted(t *testing.T) {
 	router := netip.MustParseAddr("10.0.0.1")
 	want := Config{
 		Data: "/var/lib/muster", Socket: "/var/lib/muster/muster.sock", BootPort: 8067, LogLevel: zerolog.InfoLevel,
-		Recipes:   "/etc/muster/recipes",
-		BootTLS:   BootTLS{Port: 8068, Certificate: "/etc/muster/boot.crt", Key: "/etc/muster/boot.key"},
-		Site:      Site{Name: "plant7", TimeZone: "Europe/Oslo", Values: map[string]string{"mirror": "deb.example.org", "ntp": "10.0.0.1"}},
-		Handoff:   Handoff{LocalUI: LocalUI{Bundles: "/srv/bundles"}},
+		Recipes: "/etc/muster/recipes",
+		BootTLS: BootTLS{Port: 8068, Certificate: "/etc/muster/boot.crt", Key: "/etc/muster/boot.key"},
+		Site:    Site{Name: "plant7", TimeZone: "Europe/Oslo", Values: map[string]string{"mirror": "deb.example.org", "ntp": "10.0.0.1"}},
+		Handoff: Handoff{LocalUI: LocalUI{Bundles: "/srv/bundles"}, Palette: Palette{
+			Endpoint: "api.spectrocloud.com", APIKey: "/etc/muster/palette.key",
+			CA: "/etc/muster/palette-ca.pem", Proxy: "http://proxy.example:3128"}},
 		Deadlines: Deadlines{10 * time.Minute, 10 * time.Minute, 30 * time.Minute, 15 * time.Minute},
 		Networks: []Network{{
 			Interface: "eth1", DHCP: DHCPFull,
@@ -115,6 +117,10 @@ func TestErrorsNameTheKeyAndTheLine(t *testing.T) {
 		{"value that no template can name", minimal + "site: {values: {a-b: x}}\n", `f: line 4: site.values: "a-b" cannot be the name`},
 		{"value of two lines", minimal + "site:\n  values:\n    a: \"x\\ny\"\n", "f: line 6: site.values.a: a value is one line"},
 		{"number as value", minimal + "site: {values: {a: 010}}\n", "f: line 4: put this value in quotes"},
+		{"endpoint with a scheme", minimal + "handoff:\n  palette: {endpoint: 'https://api.example.org', api_key: k}\n", `f: line 5: handoff.palette.endpoint: "https://api.example.org" is no host name`},
+		{"no key file", minimal + "handoff:\n  palette: {endpoint: api.example.org}\n", "handoff.palette.api_key: name the file"},
+		{"proxy without a scheme", minimal + "handoff:\n  palette: {endpoint: api.example.org, api_key: k, proxy: 'proxy:3128'}\n", "f: line 5: handoff.palette.proxy: write it like"},
+		{"a hand-off that needs no settings", minimal + "handoff: {callhome: {}}\n", `f: line 4: unknown key "callhome"`},
 		{"one bad of two servers", minimal + "    dns: [10.0.0.1, here]\n", `f: line 4: networks[0].dns[1]: "here" is no IPv4 address`},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

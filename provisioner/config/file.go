@@ -23,7 +23,8 @@ type site struct {
 }
 
 type handoff struct {
-	LocalUI localUI `yaml:"localui"`
+	LocalUI localUI      `yaml:"localui"`
+	Palette *paletteFile `yaml:"palette"`
 }
 
 type localUI struct {
