@@ -29,7 +29,7 @@ func values() Values {
 		Secrets: map[string]string{"hash": "$6$salt$HASH", "token": "t0ken"},
 		After:   "poweroff",
 		URL: URLs{Config: base + "/config", Seed: base + "/seed", Early: base + "/step/early", Writing: base + "/writing",
-			Written: base + "/written", Booted: base + "/booted", PhoneHome: base + "/phone", Register: base + "/register"},
+			Written: base + "/written", Booted: base + "/booted", PhoneHome: base + "/phone", Report: base + "/report", Register: base + "/register"},
 		Handoff: map[string]any{"callhome": map[string]any{"url": base + "/register", "token": "tok"}},
 	}
 }

@@ -90,6 +90,7 @@ type URLs struct {
 	Written   string // called when the installer is done
 	Booted    string // called at each boot of the installed system, when its network is up
 	PhoneHome string // called by cloud-init's phone_home
+	Report    string // called by an installer that reports its events to a webhook
 	Register  string // for the agent; called by no template of muster's own
 }
 
@@ -126,7 +127,7 @@ func (v Values) probed() Values {
 // all are the addresses of the URLs by their names.
 func (u *URLs) all() map[string]*string {
 	return map[string]*string{"config": &u.Config, "seed": &u.Seed, "early": &u.Early, "writing": &u.Writing,
-		"written": &u.Written, "booted": &u.Booted, "phone-home": &u.PhoneHome, "register": &u.Register}
+		"written": &u.Written, "booted": &u.Booted, "phone-home": &u.PhoneHome, "report": &u.Report, "register": &u.Register}
 }
 
 // filled is v with what follows from the rest.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
@@ -85,6 +84,8 @@ func (b *bootPlane) routes() []route {
 		{"POST", attempt + "/step/{stage}", Attempter, "attemptStep", "A stage that the installer reached", nil, nil, nil, b.attempt(b.step)},
 		{"POST", attempt + "/booted", Attempter, "attemptBooted", "The installed system calls home; one that must power off is told so by the word poweroff", nil, nil, nil, b.attempt(b.booted)},
 		{"POST", attempt + "/phone-home", Attempter, "attemptPhoneHome", "cloud-init of the installed system calls home", nil, nil, nil, b.attempt(b.phoneHome)},
+		{"POST", attempt + "/report", Attempter, "attemptReport", "An event of an installer, or of cloud-init, that reports to a webhook", nil, event{}, nil, b.attempt(b.reported)},
+		{"POST", attempt + "/api/v1/nodes/register", Attempter, "attemptNodeRegister", "kairos-agent registers the host by its phonehome", nil, kairosNode{}, kairosCredentials{}, b.attempt(b.kairosRegister)},
 		{"POST", attempt + "/register", Attempter, "attemptRegister", "The agent registers the host", nil, map[string]string{}, v1.Registered{}, b.attempt(b.register)},
 	}
 }
@@ -272,45 +273,6 @@ func (b *bootPlane) booted(id provisioner.AttemptID, r *http.Request) Response {
 		return Response{Status: http.StatusOK, Type: "text/plain; charset=utf-8", Body: []byte(powerOff + "\n")}
 	}
 	return done()
-}
-
-// phoneHome is cloud-init's way to say that the system booted, which registers
-// the host too: it can send no header, so the token in the URL is enough.
-// Where the hand-off wants another agent's call, this one only says that the
-// system booted.
-func (b *bootPlane) phoneHome(id provisioner.AttemptID, r *http.Request) Response {
-	claims, err := phoneHomeClaims(r)
-	if err != nil {
-		return fail(err)
-	}
-	if _, err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
-		return fail(err)
-	}
-	_, err = b.plane.Register(r.Context(), id, remote(r), claims)
-	if err != nil && provisioner.KindOf(err) != provisioner.Conflict {
-		return fail(err)
-	}
-	return done()
-}
-
-// phoneHomeClaims reads the form of cloud-init's module phone_home. Its public
-// keys are left out: they are no claim that anybody checks.
-func phoneHomeClaims(r *http.Request) (map[string]string, error) {
-	body, err := readBody(r, smallBody)
-	if err != nil {
-		return nil, err
-	}
-	form, err := url.ParseQuery(string(body))
-	if err != nil {
-		return nil, invalid("the body is no form: %v", err)
-	}
-	claims := map[string]string{"agent": "cloud-init"}
-	for _, name := range []string{"instance_id", "hostname", "fqdn"} {
-		if value := clean(form.Get(name), maxClaimValue); value != "" {
-			claims[name] = value
-		}
-	}
-	return claims, nil
 }
 
 // register wants the token twice: in the URL that the installed system was

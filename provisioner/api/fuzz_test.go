@@ -21,6 +21,8 @@ func FuzzBootPlane(f *testing.F) {
 	f.Add(scout+"/progress", `{"attempt":"a-1","stage":"kexec","detail":"now"}`)
 	f.Add(attempt+"/register", `{"agent":"demo","machine":"x"}`)
 	f.Add(attempt+"/phone-home", "instance_id=i-1&hostname=edge%1b-1&pub_key_rsa=ssh-rsa+AAAA")
+	f.Add(attempt+"/report", `{"name":"subiquity/Late/run/command_0","description":"\u001b[2J","event_type":"finish","result":"FAIL"}`)
+	f.Add(attempt+"/api/v1/nodes/register", `{"machineID":"x\u0000","registrationToken":"attempt-token"}`)
 	f.Add(attempt+"/seed/user-data", "")
 	f.Add(attempt+"/step/writing", "\x1b]0;title\x07 12 %")
 	f.Add(attempt+"/../../v1/hosts", "")

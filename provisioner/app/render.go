@@ -211,7 +211,7 @@ func (b *boots) values(order provisioner.Order, h provisioner.Host, image images
 		URL: recipe.URLs{
 			Config: base + configPath, Seed: base + seedPath, Early: step(base, provisioner.StageEarly),
 			Writing: step(base, provisioner.StageWriting), Written: step(base, provisioner.StageWritten),
-			Booted: base + "/booted", PhoneHome: base + "/phone-home", Register: base + "/register",
+			Booted: base + "/booted", PhoneHome: base + "/phone-home", Report: base + "/report", Register: base + "/register",
 		},
 	}
 	for name, secret := range order.Secrets {
