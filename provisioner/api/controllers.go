@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"fmt"
-	"strconv"
 
 	"github.com/muster-boot/muster/inventory/manifest"
 	"github.com/muster-boot/muster/provisioner"
@@ -127,44 +126,4 @@ func ownerOf(c provisioner.Controller, owners map[string][]provisioner.Host) (pr
 		}
 	}
 	return provisioner.Host{}, false
-}
-
-// locked warns of hosts whose BMC nobody can enter so far.
-func (im importer) locked(wants []provisioner.Intent) []v1.Remark {
-	var lines []string
-	for _, want := range wants {
-		if want.BMC != nil && len(want.BMC.Password) == 0 {
-			lines = append(lines, strconv.Itoa(want.Row.Line))
-		}
-	}
-	return lockedRows(lines)
-}
-
-// Locked warns, without a server, of rows whose BMC nobody can enter: a server
-// may know a password from before.
-func (d Draft) Locked() []v1.Remark {
-	var lines []string
-	for _, row := range d.Rows {
-		if row.BMC.Listed() && row.BMC.Password == "" {
-			lines = append(lines, strconv.Itoa(row.Line))
-		}
-	}
-	return lockedRows(lines)
-}
-
-// lockedHosts warns of hosts that their BMC does not start.
-func lockedHosts(names []string) []string {
-	if len(names) == 0 {
-		return []string{}
-	}
-	return []string{fmt.Sprintf(
-		"muster cannot enter the BMCs of %s: their address or password is not known, so a person starts these hosts, or gives what is missing with muster bmc add HOST", abridge(names))}
-}
-
-func lockedRows(lines []string) []v1.Remark {
-	if len(lines) == 0 {
-		return nil
-	}
-	return []v1.Remark{{Source: "manifest", Text: fmt.Sprintf(
-		"no password for the BMCs in lines %s: muster does not log in there. Give columns bmc_user and bmc_password, bmc: {user: ..., password_file: ...} in the order, or later muster bmc add HOST", abridge(lines))}}
 }

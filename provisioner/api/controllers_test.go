@@ -3,12 +3,14 @@ package api_test
 import (
 	"bytes"
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/api"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 )
 
@@ -184,5 +186,23 @@ func TestNoPasswordOfABMCLeavesByTheAPI(t *testing.T) {
 		if bytes.Contains(told, []byte(secret)) {
 			t.Errorf("%s is told:\n%s", secret, told)
 		}
+	}
+}
+
+func TestAddressesThatCannotWorkAreSaid(t *testing.T) {
+	s := newSite(t, func(o *api.Options) { o.Site = api.Site{Own: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("10.0.0.1")}} })
+	report := s.imports("serial,mac,bmc_address,bmc_mac,bmc_user,bmc_password,address\n" +
+		"S1,525400000001,10.0.0.1:8443,,root,x,\nS2,525400000002,,5254000000b2,root,x,\nS3,525400000003,,,,,192.0.2.1/24\nS4,525400000004,10.0.0.4,5254000000b4,root,x,192.0.2.4/24\n")
+	var got []string
+	for _, w := range report.Warnings {
+		got = append(got, w.String())
+	}
+	want := []string{
+		"manifest line 2: 10.0.0.1 is muster's own address, and that of the BMC in this row: one of them must change",
+		"manifest line 4: 192.0.2.1 is muster's own address, and that of the host in this row: one of them must change",
+		"manifest: no address for the BMCs in lines 3, and no network of muster's is dhcp: full: give a column bmc_address",
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }

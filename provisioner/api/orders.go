@@ -119,7 +119,7 @@ func (p *people) plan(r *http.Request, draft Draft, ids mintByLine, try trial) (
 	if err != nil && provisioner.KindOf(err) != provisioner.NotFound {
 		return store.Change{}, v1.Imported{}, err
 	}
-	im := importer{Draft: draft, image: p.digestOf(r.Context()), drivers: p.Drivers, discover: p.Discover, sealer: p.Sealer, now: p.Now(), mint: ids.mint, try: try}
+	im := importer{Draft: draft, image: p.digestOf(r.Context()), drivers: p.Drivers, site: p.Site, sealer: p.Sealer, now: p.Now(), mint: ids.mint, try: try}
 	if p.Handoffs != nil {
 		im.options = p.Handoffs.CheckOptions
 	}

@@ -125,7 +125,7 @@ func TestHostsThatWillNotBeAnsweredAreSaid(t *testing.T) {
 	if len(silent.Warnings) != 1 || !strings.Contains(silent.Warnings[0].Text, "no MAC and no UUID in lines 2, 3, and every network") {
 		t.Errorf("warnings %v", silent.Warnings)
 	}
-	open := newSite(t, func(o *api.Options) { o.Discover = true }).imports(serialOnly)
+	open := newSite(t, func(o *api.Options) { o.Site.Discover = true }).imports(serialOnly)
 	if len(open.Warnings) != 0 {
 		t.Errorf("warnings %v", open.Warnings)
 	}

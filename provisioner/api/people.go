@@ -45,13 +45,13 @@ type Reporter interface {
 // Options of the people's API. All are required but Installer, Handoffs,
 // Reporter, Reasons, Log and Now.
 type Options struct {
-	Store    *store.Store
-	Mirror   *store.Mirror // running
-	Images   Catalog
-	Drivers  []string // names of the hand-offs that orders may name
-	Discover bool     // some network gives the scout to unlisted hosts
-	Version  string   // of muster
-	Sealer   Sealer   // of BMCs' passwords
+	Store   *store.Store
+	Mirror  *store.Mirror // running
+	Images  Catalog
+	Drivers []string // names of the hand-offs that orders may name
+	Site    Site     // what muster's networks do
+	Version string   // of muster
+	Sealer  Sealer   // of BMCs' passwords
 	// Controllers asks hosts' BMCs; nil: this muster drives none.
 	Controllers Controllers
 	// Strangers are BMCs that asked for an address and that no host lists; nil:

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -25,6 +24,7 @@ type importer struct {
 	options  func(driver string, options map[string]any) error // what is wrong with a hand-off's options; nil: anything goes
 	discover bool                                              // some network gives the scout to unlisted hosts
 	sealer   Sealer
+	site     Site
 	now      time.Time
 	mint     func(line int) provisioner.HostID                                  // the same for the same line, also in a later try
 	try      func(line int, o provisioner.Order, want provisioner.Intent) error // what a host would be given; nil: anything goes
@@ -54,7 +54,7 @@ func (im importer) plan(prior provisioner.Order, hosts []provisioner.Host) (chan
 	}
 	b := booking{importer: im, report: v1.Imported{
 		Order: string(order.Name), Hosts: len(im.Rows), Added: []string{}, Changed: []string{}, Removed: []string{}, Kept: []string{},
-		Warnings: slices.Concat(im.Warnings, im.silent(), im.locked(wants)),
+		Warnings: slices.Concat(im.Warnings, im.cautions(wants)),
 	}}
 	listed := make(map[provisioner.HostID]bool)
 	for i, want := range wants {
@@ -206,33 +206,6 @@ func (im importer) trial(want provisioner.Intent, err error) v1.Remark {
 		}
 	}
 	return v1.Remark{Source: "manifest", Line: want.Row.Line, Text: err.Error()}
-}
-
-// silent warns of rows that only a discovering network can ever recognise.
-func (im importer) silent() []v1.Remark {
-	if im.discover {
-		return nil
-	}
-	var lines []string
-	for _, row := range im.Rows {
-		if row.NeedsDiscovery() {
-			lines = append(lines, strconv.Itoa(row.Line))
-		}
-	}
-	if len(lines) == 0 {
-		return nil
-	}
-	return []v1.Remark{{Source: "manifest", Text: fmt.Sprintf(
-		"no MAC and no UUID in lines %s, and every network is unknown: silent: these hosts will not be answered. List their MACs, or set unknown: discover on their network",
-		abridge(lines))}}
-}
-
-func abridge(lines []string) string {
-	const shown = 10
-	if len(lines) > shown {
-		return strings.Join(lines[:shown], ", ") + ", ..."
-	}
-	return strings.Join(lines, ", ")
 }
 
 // booking gathers what an import changes.

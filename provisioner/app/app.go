@@ -171,7 +171,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	view := &viewer{boots: b, engine: e, reads: read, networks: nets}
 	rec.given = view.Preview // before anything runs
 	people := api.New(api.Options{
-		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Discover: cfg.Discovers(),
+		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Site: siteOf(cfg, nets),
 		Version: o.Version, Sealer: s.box, Strangers: strange.list, Controllers: Controllers{drive}, Installer: view, Handoffs: handoffs{e}, Reporter: rec,
 		Reasons: b.reasons, Log: o.Log,
 	})

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 
+	"github.com/muster-boot/muster/provisioner/api"
 	"github.com/muster-boot/muster/provisioner/config"
 	"github.com/muster-boot/muster/pxe/dhcp"
 )
@@ -41,6 +42,16 @@ func findNetworks(cfg config.Config) ([]network, error) {
 		})
 	}
 	return found, nil
+}
+
+// siteOf is what the networks do, as people are told of it.
+func siteOf(cfg config.Config, nets []network) api.Site {
+	site := api.Site{Discover: cfg.Discovers()}
+	for _, n := range nets {
+		site.Leases = site.Leases || n.DHCP == config.DHCPFull
+		site.Own = append(site.Own, n.address.Addr())
+	}
+	return site
 }
 
 func ipv4Of(iface *net.Interface, n config.Network) (netip.Prefix, error) {

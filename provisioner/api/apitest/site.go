@@ -51,7 +51,7 @@ func Start(dir string, change func(*api.Options)) (*Site, error) {
 	}
 	mirror := store.NewMirror(s.Store)
 	o := api.Options{
-		Store: s.Store, Mirror: mirror, Images: s.Shelf, Drivers: []string{"callhome"}, Version: "v0-test", Sealer: box, Log: zerolog.Nop(),
+		Store: s.Store, Mirror: mirror, Images: s.Shelf, Drivers: []string{"callhome"}, Version: "v0-test", Sealer: box, Site: api.Site{Leases: true}, Log: zerolog.Nop(),
 	}
 	change(&o)
 	control, err := api.ListenControl(s.Socket, api.New(o))
