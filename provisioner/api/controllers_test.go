@@ -190,7 +190,9 @@ func TestNoPasswordOfABMCLeavesByTheAPI(t *testing.T) {
 }
 
 func TestAddressesThatCannotWorkAreSaid(t *testing.T) {
-	s := newSite(t, func(o *api.Options) { o.Site = api.Site{Own: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("10.0.0.1")}} })
+	s := newSite(t, func(o *api.Options) {
+		o.Site = api.Site{Own: []netip.Addr{netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("10.0.0.1")}}
+	})
 	report := s.imports("serial,mac,bmc_address,bmc_mac,bmc_user,bmc_password,address\n" +
 		"S1,525400000001,10.0.0.1:8443,,root,x,\nS2,525400000002,,5254000000b2,root,x,\nS3,525400000003,,,,,192.0.2.1/24\nS4,525400000004,10.0.0.4,5254000000b4,root,x,192.0.2.4/24\n")
 	var got []string
