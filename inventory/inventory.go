@@ -119,7 +119,7 @@ type NIC struct {
 	PCIID     string `json:"pci_id,omitempty"` // vendor:device, e.g. "8086:10d3"
 	SpeedMbps int    `json:"speed_mbps,omitempty"`
 	Link      *bool  `json:"link,omitempty"`
-	Booted    bool   `json:"booted,omitempty"` // named by BOOTIF
+	Booted    bool   `json:"booted,omitempty"` // the firmware booted from it, or the scout that came by a CD reached muster over it
 	Address   string `json:"address,omitempty"`
 }
 

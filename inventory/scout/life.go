@@ -84,8 +84,28 @@ func live(console **Console, version string, dial func(Params) Server, write Wri
 	if err != nil {
 		return err
 	}
+	if err := makeReady(params.Fixed, drivers); err != nil {
+		return err
+	}
 	hands := &linux{root: root, params: params, drivers: drivers, client: HTTPClient(), write: write}
 	return serve(context.Background(), c, version, hands, dial(params))
+}
+
+// makeReady does what a fixed address needs beside the address: the driver of
+// VLANs, which no device asks for, and the name servers.
+func makeReady(f Fixed, drivers *loader) error {
+	if f.VLAN != 0 {
+		if _, err := drivers.load("8021q"); err != nil {
+			return fmt.Errorf("make VLAN %d: %w", f.VLAN, err)
+		}
+	}
+	if len(f.DNS) == 0 {
+		return nil
+	}
+	if err := os.WriteFile("/etc/resolv.conf", []byte(f.resolver()), 0o644); err != nil {
+		return fmt.Errorf("name the name servers: %w", err)
+	}
+	return nil
 }
 
 // serve finds the server and runs the loop.
@@ -95,7 +115,7 @@ func serve(ctx context.Context, c *Console, version string, hands *linux, server
 			c.Say("%v.", err)
 		}
 	}
-	hands.network = &network{links: kernelLinks{hands.root}, console: c, boot: hands.params.Boot, coldplug: coldplug}
+	hands.network = &network{links: kernelLinks{hands.root}, console: c, boot: hands.params.Boot, fixed: hands.params.Fixed, coldplug: coldplug}
 	if err := hands.network.connect(ctx, func(ctx context.Context) error {
 		_, err := server.Time(ctx)
 		if denied(err) {

@@ -56,6 +56,20 @@ func (k kernelLinks) up(name string) error {
 	return netlink.LinkSetUp(l)
 }
 
+// tag makes a VLAN on a port, named as ip(8) names one.
+func (k kernelLinks) tag(p port, vlan int) (port, error) {
+	parent, err := netlink.LinkByName(p.name)
+	if err != nil {
+		return port{}, fmt.Errorf("find port %s: %w", p.name, err)
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name, attrs.ParentIndex = fmt.Sprintf("%s.%d", p.name, vlan), parent.Attrs().Index
+	if err := netlink.LinkAdd(&netlink.Vlan{LinkAttrs: attrs, VlanId: vlan}); err != nil && !errors.Is(err, unix.EEXIST) {
+		return port{}, fmt.Errorf("make VLAN %d on %s: %w", vlan, p.name, err)
+	}
+	return port{name: attrs.Name, mac: p.mac, carrier: p.carrier}, k.up(attrs.Name)
+}
+
 // request runs one DHCP exchange. The client reads every packet of the wire
 // while it is open, so it is closed at once.
 func (k kernelLinks) request(ctx context.Context, p port) (lease, error) {

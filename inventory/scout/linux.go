@@ -3,6 +3,7 @@ package scout
 import (
 	"context"
 	"io/fs"
+	"net"
 	"net/http"
 	"path"
 	"time"
@@ -31,7 +32,7 @@ func (l *linux) Look(ctx context.Context, contents bool) inventory.Report {
 	kernel, err := kernelLog()
 	o := inband.Options{
 		Now:       time.Now(),
-		Boot:      l.params.Boot.String(),
+		Boot:      l.bootPort().String(),
 		Addresses: map[string]string{l.network.on.name: l.network.lease.address.Addr().String()},
 		Ports:     inband.KernelPorts{},
 		KernelLog: kernel,
@@ -40,6 +41,7 @@ func (l *linux) Look(ctx context.Context, contents bool) inventory.Report {
 		o.Contents = inband.BlockDevices{Dir: "/dev"}
 	}
 	r := inband.Read(l.root, o)
+	r.Firmware.Medium = l.params.Medium
 	for _, err := range []error{settled, err} {
 		if err != nil {
 			r.Problems = append(r.Problems, err.Error()+".")
@@ -47,6 +49,15 @@ func (l *linux) Look(ctx context.Context, contents bool) inventory.Report {
 	}
 	r.Problems = append(r.Problems, l.drivers.failed...)
 	return r
+}
+
+// bootPort is the port that the firmware booted from. From a CD it used none, and
+// the one that leads to muster is what an installer must use.
+func (l *linux) bootPort() net.HardwareAddr {
+	if l.params.Medium {
+		return l.network.on.mac
+	}
+	return l.params.Boot
 }
 
 func (l *linux) Load(ctx context.Context, n inventory.Netboot, say func(string)) error {

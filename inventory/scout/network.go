@@ -31,6 +31,8 @@ type lease struct {
 type links interface {
 	ports() ([]port, error)
 	up(name string) error
+	// tag is the interface of a VLAN on that port, and makes it where it is not.
+	tag(p port, vlan int) (port, error)
 	request(ctx context.Context, p port) (lease, error)
 	configure(name string, l lease) error
 	drop(name string, l lease) error
@@ -50,10 +52,12 @@ type network struct {
 	links    links
 	console  *Console
 	boot     net.HardwareAddr // nil where BOOTIF did not say
-	coldplug func()           // ports on USB appear late
+	fixed    Fixed
+	coldplug func() // ports on USB appear late
 
 	raised  time.Time // when every port was first asked to find link
 	on      port
+	at      port // where the address is: on itself, or a VLAN of it
 	lease   lease
 	renewAt time.Time
 }
@@ -69,14 +73,14 @@ func (n *network) connect(ctx context.Context, reach func(context.Context) error
 			n.console.Say("The network ports cannot be read: %v.", err)
 		}
 		var tried []string
-		for _, p := range candidates(ports, n.boot) {
+		for _, p := range n.candidates(ports) {
 			err := n.try(ctx, p, reach)
 			if err == nil {
 				return nil
 			}
 			tried = append(tried, fmt.Sprintf("%s: %v", p.name, err))
 		}
-		n.console.Say("%s", lament(ports, tried))
+		n.console.Say("%s", n.lament(ports, tried))
 		if !pause(ctx, backoff(round, 0)) {
 			return ctx.Err()
 		}
@@ -93,7 +97,7 @@ func (n *network) waitCarrier(ctx context.Context) ([]port, error) {
 		if err != nil {
 			return nil, err
 		}
-		if enough(ports, n.boot, time.Since(start)) || !pause(ctx, carrierStep) {
+		if enough(ports, n.preferred(), time.Since(start)) || !pause(ctx, carrierStep) {
 			return ports, nil
 		}
 	}
@@ -144,6 +148,24 @@ func enough(ports []port, boot net.HardwareAddr, waited time.Duration) bool {
 	return any && (boot == nil || waited >= bootWait)
 }
 
+// preferred is the port to wait for: the one that this host is to use, or else
+// the one that it booted from.
+func (n *network) preferred() net.HardwareAddr {
+	if n.fixed.MAC != nil {
+		return n.fixed.MAC
+	}
+	return n.boot
+}
+
+// candidates are the ports to try; where one is named, no other.
+func (n *network) candidates(ports []port) []port {
+	list := candidates(ports, n.preferred())
+	if n.fixed.MAC == nil {
+		return list
+	}
+	return slices.DeleteFunc(list, func(p port) bool { return !bytes.Equal(p.mac, n.fixed.MAC) })
+}
+
 // candidates is the ports worth asking on, best first.
 func candidates(ports []port, boot net.HardwareAddr) []port {
 	var list []port
@@ -168,23 +190,48 @@ func boolOrder(b bool) int {
 // try gets an address on one port and asks the server over it. A port over
 // which the server is not reached is given back.
 func (n *network) try(ctx context.Context, p port, reach func(context.Context) error) error {
-	n.console.Say("Asking for an address on %s (%s).", p.name, p.mac)
-	l, err := n.ask(ctx, p)
+	at := p
+	if n.fixed.VLAN != 0 {
+		tagged, err := n.links.tag(p, n.fixed.VLAN)
+		if err != nil {
+			return err
+		}
+		at = tagged
+	}
+	l, err := n.address(ctx, at)
 	if err != nil {
 		return err
 	}
-	if err := n.links.configure(p.name, l); err != nil {
+	if err := n.links.configure(at.name, l); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, reachTry)
 	defer cancel()
 	if err := reach(ctx); err != nil {
-		return errors.Join(fmt.Errorf("address %s from %s, but muster does not answer: %w", l.address, l.server, err), n.links.drop(p.name, l))
+		return errors.Join(fmt.Errorf("address %s, %s, but muster does not answer: %w", l.address, l.origin(), err), n.links.drop(at.name, l))
 	}
-	n.on = p
+	n.on, n.at = p, at
 	n.hold(l, time.Now())
-	n.console.Say("Address %s on %s from %s; muster answers.", l.address, p.name, l.server)
+	n.console.Say("Address %s on %s, %s; muster answers.", l.address, at.name, l.origin())
 	return nil
+}
+
+// origin is where an address comes from.
+func (l lease) origin() string {
+	if !l.server.IsValid() {
+		return "fixed"
+	}
+	return "from " + l.server.String()
+}
+
+// address is the fixed one, or one that DHCP gives.
+func (n *network) address(ctx context.Context, at port) (lease, error) {
+	if n.fixed.Address.IsValid() {
+		n.console.Say("Taking the fixed address %s on %s (%s).", n.fixed.Address, at.name, at.mac)
+		return n.fixed.lease(), nil
+	}
+	n.console.Say("Asking for an address on %s (%s).", at.name, at.mac)
+	return n.ask(ctx, at)
 }
 
 func (n *network) ask(ctx context.Context, p port) (lease, error) {
@@ -215,12 +262,12 @@ func (n *network) keep(ctx context.Context) error {
 		return nil
 	}
 	n.renewAt = now.Add(time.Minute)
-	fresh, err := n.ask(ctx, n.on)
+	fresh, err := n.ask(ctx, n.at)
 	if err != nil {
 		return err
 	}
 	if fresh.address != n.lease.address || fresh.router != n.lease.router {
-		if err := errors.Join(n.links.drop(n.on.name, n.lease), n.links.configure(n.on.name, fresh)); err != nil {
+		if err := errors.Join(n.links.drop(n.at.name, n.lease), n.links.configure(n.at.name, fresh)); err != nil {
 			return err
 		}
 	}
@@ -229,6 +276,13 @@ func (n *network) keep(ctx context.Context) error {
 }
 
 // lament says why there is no way to the server, for a person with a cable.
+func (n *network) lament(ports []port, tried []string) string {
+	if named := n.fixed.MAC; named != nil && !slices.ContainsFunc(ports, func(p port) bool { return bytes.Equal(p.mac, named) }) {
+		return fmt.Sprintf("This host is to use the port %s, which is not there; correct its row, or start it from a new medium. Trying again.", named)
+	}
+	return lament(ports, tried)
+}
+
 func lament(ports []port, tried []string) string {
 	if len(ports) == 0 {
 		return "No network port is known. Its driver may be missing from this ramdisk; trying again."

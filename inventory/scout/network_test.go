@@ -43,6 +43,10 @@ func (w *wire) ports() ([]port, error) {
 
 func (w *wire) up(name string) error { w.raised[name] = true; return nil }
 
+func (w *wire) tag(p port, vlan int) (port, error) {
+	return port{name: fmt.Sprintf("%s.%d", p.name, vlan), mac: p.mac, carrier: p.carrier}, nil
+}
+
 func (w *wire) request(ctx context.Context, p port) (lease, error) {
 	for !w.passed(w.dhcpAt, p.name) {
 		if !pause(ctx, time.Second) {
@@ -72,6 +76,7 @@ func TestTheWayToTheServer(t *testing.T) {
 		link    map[string]time.Duration
 		dhcp    map[string]time.Duration
 		boot    net.HardwareAddr
+		fixed   Fixed
 		unreach map[string]bool // ports over which the server does not answer
 		want    []string
 		on      string
@@ -102,13 +107,34 @@ func TestTheWayToTheServer(t *testing.T) {
 			link: map[string]time.Duration{"eth0": seconds(60)}, dhcp: map[string]time.Duration{"eth0": 0},
 			want: []string{"60s lease on eth0", "60s eth0 has 10.0.0.5/24"}, on: "eth0",
 		},
+		{
+			name: "a fixed address asks nobody, on the first port that leads to muster",
+			link: map[string]time.Duration{"eth0": 0, "eth1": 0}, fixed: Fixed{Address: netip.MustParsePrefix("10.9.0.7/24")},
+			unreach: map[string]bool{"eth0": true},
+			want:    []string{"0s eth0 has 10.9.0.7/24", "0s eth0 loses 10.9.0.7/24", "0s eth1 has 10.9.0.7/24"}, on: "eth1",
+		},
+		{
+			name: "a port that is named is waited for, and no other is used",
+			link: map[string]time.Duration{"eth0": 0, "eth2": seconds(2)}, fixed: Fixed{Address: netip.MustParsePrefix("10.9.0.7/24"), MAC: mac(2)},
+			want: []string{"2s eth2 has 10.9.0.7/24"}, on: "eth2",
+		},
+		{
+			name: "a VLAN carries the fixed address",
+			link: map[string]time.Duration{"eth0": 0}, fixed: Fixed{Address: netip.MustParsePrefix("10.9.0.7/24"), VLAN: 70},
+			want: []string{"0s eth0.70 has 10.9.0.7/24"}, on: "eth0",
+		},
+		{
+			name: "a VLAN without an address asks DHCP on it",
+			link: map[string]time.Duration{"eth0": 0}, dhcp: map[string]time.Duration{"eth0.70": 0}, fixed: Fixed{VLAN: 70},
+			want: []string{"0s lease on eth0.70", "0s eth0.70 has 10.0.0.5/24"}, on: "eth0",
+		},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				w := &wire{start: time.Now(), linkAt: test.link, dhcpAt: test.dhcp, raised: map[string]bool{}}
 				w.granted.address = netip.MustParsePrefix("10.0.0.5/24")
-				n := &network{links: w, console: NewConsole(&strings.Builder{}), boot: test.boot, coldplug: func() {}}
+				n := &network{links: w, console: NewConsole(&strings.Builder{}), boot: test.boot, fixed: test.fixed, coldplug: func() {}}
 				err := n.connect(t.Context(), func(context.Context) error {
 					for name := range test.unreach {
 						if strings.Contains(w.log[len(w.log)-1], name) {
@@ -174,7 +200,7 @@ func TestTheSearchEndsWithItsContext(t *testing.T) {
 func TestTheLeaseIsRenewedWhenDue(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wire{start: time.Now(), dhcpAt: map[string]time.Duration{"eth0": 0}, raised: map[string]bool{}}
-		n := &network{links: w, console: NewConsole(&strings.Builder{}), on: port{name: "eth0"}}
+		n := &network{links: w, console: NewConsole(&strings.Builder{}), at: port{name: "eth0"}}
 		old := lease{address: netip.MustParsePrefix("10.0.0.5/24"), renew: time.Hour}
 		n.hold(old, time.Now())
 		w.granted = lease{address: netip.MustParsePrefix("10.0.0.6/24"), renew: time.Hour}
@@ -197,7 +223,7 @@ func TestTheLeaseIsRenewedWhenDue(t *testing.T) {
 func TestARenewalThatFailsKeepsTheAddressAndTriesAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &wire{start: time.Now(), dhcpAt: map[string]time.Duration{"eth0": seconds(100)}, raised: map[string]bool{}}
-		n := &network{links: w, console: NewConsole(&strings.Builder{}), on: port{name: "eth0"}}
+		n := &network{links: w, console: NewConsole(&strings.Builder{}), at: port{name: "eth0"}}
 		n.hold(lease{address: netip.MustParsePrefix("10.0.0.5/24"), renew: time.Second}, time.Now())
 		w.granted = lease{address: n.lease.address, renew: time.Hour}
 		failed := 0

@@ -14,6 +14,8 @@ type Params struct {
 	Token  string // muster.token: opens this host's routes and no others
 	Host   string // muster.host: the id by which muster knows it
 	Boot   net.HardwareAddr
+	Medium bool // muster.medium: the firmware booted this from a CD
+	Fixed  Fixed
 }
 
 // bootifEthernet is the hardware type that starts BOOTIF (syslinux, IPAPPEND 2).
@@ -27,6 +29,7 @@ func (p Params) Base() string { return p.Server + "/scout/" + url.PathEscape(p.H
 // no error: every port is tried then.
 func ParseParams(cmdline string) (Params, error) {
 	var p Params
+	var wrong []error
 	for word := range strings.FieldsSeq(cmdline) {
 		key, value, _ := strings.Cut(word, "=")
 		switch key {
@@ -38,9 +41,13 @@ func ParseParams(cmdline string) (Params, error) {
 			p.Host = value
 		case "BOOTIF":
 			p.Boot = parseBootif(value)
+		case "muster.medium":
+			p.Medium = true
+		default:
+			wrong = append(wrong, p.Fixed.take(key, value))
 		}
 	}
-	return p, p.check()
+	return p, errors.Join(append(wrong, p.check())...)
 }
 
 func (p Params) check() error {
@@ -51,7 +58,7 @@ func (p Params) check() error {
 	if err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Host == "" {
 		return fmt.Errorf("muster.server=%s is no address such as http://10.0.0.1:8067", p.Server)
 	}
-	return nil
+	return p.Fixed.check()
 }
 
 func parseBootif(value string) net.HardwareAddr {
