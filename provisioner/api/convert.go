@@ -26,13 +26,13 @@ func HostShape(h provisioner.Host) v1.Host {
 		Phase: string(h.Status.Phase), Since: h.Status.Since, Why: h.Status.Why,
 		NextEvidence: lifecycle.Awaiting(h), Deadline: moment(lifecycle.Due(h)),
 		Attempt: string(h.Status.Attempt.ID), Tries: h.Status.Tries, Started: h.Intent.Started, Hold: h.Intent.Hold, Pending: pending(h),
-		Profile: h.Intent.Profile, Image: h.Intent.Image, Way: way(h), Handoff: h.Intent.Handoff, Ship: h.Intent.Ship,
+		Profile: h.Intent.Profile, Image: h.Intent.Image, Way: way(h), Handoff: h.Intent.Handoff, Boot: string(lifecycle.BootedBy(h)), Ship: h.Intent.Ship,
 		Findings: findings(h.Status.Findings), Progress: progress(h), Receipt: receipt(h.Facts.Receipt), Shipment: shipment(h),
 		BMC: bmcShape(h), Static: staticShape(h.Intent.Row.Static),
 		Aliases: texts(h.Aliases), Created: h.Created, Entries: h.Entries,
 	}
 	if s := h.Facts.Sighting; s != nil {
-		shape.Boot, shape.Network, shape.Address = string(s.Boot), s.Network, s.Address
+		shape.Network, shape.Address = s.Network, s.Address
 		shape.UUID = cmp.Or(shape.UUID, s.UUID)
 	}
 	if r := h.Facts.Report; r != nil {

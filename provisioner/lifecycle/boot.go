@@ -1,6 +1,10 @@
 package lifecycle
 
-import "github.com/muster-boot/muster/provisioner"
+import (
+	"slices"
+
+	"github.com/muster-boot/muster/provisioner"
+)
 
 // BootFor says what h is offered when it boots on a network that gives the scout
 // to unlisted hosts, or does not. It is asked several times in one boot, so it
@@ -49,6 +53,34 @@ func Way(h provisioner.Host) (provisioner.Way, bool) {
 		return "", false
 	}
 	return p.Way, true
+}
+
+// BootedBy is how h's firmware booted last, as far as it is known: as its packets
+// said, unless what runs on it came from a medium.
+func BootedBy(h provisioner.Host) provisioner.BootKind {
+	if way, _ := Way(h); installerRuns(h) {
+		switch way {
+		case provisioner.WayMedia:
+			return provisioner.BootMedia
+		case provisioner.WayUEFIHTTP:
+			return provisioner.BootHTTP
+		case provisioner.WayNetboot, provisioner.WayWrite:
+		}
+	}
+	s, r := h.Facts.Sighting, h.Facts.Report
+	if r != nil && r.Report.Firmware.Medium && (s == nil || !s.Netboot.After(r.Received)) {
+		return provisioner.BootMedia
+	}
+	if s == nil {
+		return ""
+	}
+	return s.Boot
+}
+
+// installerRuns tells whether the present attempt's installer was heard of.
+func installerRuns(h provisioner.Host) bool {
+	return slices.ContainsFunc([]string{provisioner.StageConfig, provisioner.StageEarly, provisioner.StageWriting, provisioner.StageWritten},
+		func(stage string) bool { return Reached(h, stage) })
 }
 
 // SystemOnDisk tells whether the last install attempt left a system on the disk:

@@ -177,3 +177,43 @@ func TestCountsAreOfThePresentAttemptOnly(t *testing.T) {
 		t.Errorf("%s with the counts %v of the attempt before", h.Status.Phase, h.Facts.Progress)
 	}
 }
+
+func TestHowAHostBootedIsSaidByWhoeverSawItLast(t *testing.T) {
+	at8 := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
+	seen := func(h provisioner.Host, netboot time.Time) provisioner.Host {
+		h.Facts.Sighting = &provisioner.Sighting{Boot: provisioner.BootUEFI, Netboot: netboot}
+		return h
+	}
+	fromMedium := func(h provisioner.Host) provisioner.Host {
+		h.Facts.Report = &provisioner.Report{Received: at8, Report: inventory.Report{Firmware: inventory.Firmware{Medium: true}}}
+		return h
+	}
+	reached := func(h provisioner.Host, way provisioner.Way, stage string) provisioner.Host {
+		h = by(h, way)
+		h.Facts.Steps = []provisioner.Step{{Attempt: h.Status.Attempt.ID, Stage: stage}}
+		return h
+	}
+	verifying, installing := at(t, provisioner.Verifying), seen(at(t, provisioner.Installing), at8)
+	verifying.Facts.Sighting, verifying.Facts.Report = nil, nil
+	for _, c := range []struct {
+		name string
+		host provisioner.Host
+		want provisioner.BootKind
+	}{
+		{"nobody saw it", verifying, ""},
+		{"its packets", seen(verifying, at8), provisioner.BootUEFI},
+		{"its scout, of which no packet was seen", fromMedium(verifying), provisioner.BootMedia},
+		{"its scout, after a system's packets", fromMedium(seen(verifying, time.Time{})), provisioner.BootMedia},
+		{"its scout, which came later", fromMedium(seen(verifying, at8.Add(-time.Minute))), provisioner.BootMedia},
+		{"its packets, which came later", fromMedium(seen(verifying, at8.Add(time.Minute))), provisioner.BootUEFI},
+		{"its installer's medium", reached(installing, provisioner.WayMedia, provisioner.StageEarly), provisioner.BootMedia},
+		{"its installer's medium, only read so far", reached(installing, provisioner.WayMedia, provisioner.StageMedium), provisioner.BootUEFI},
+		{"its installer's medium, while it netboots the scout", reached(installing, provisioner.WayMedia, provisioner.StageScript), provisioner.BootUEFI},
+		{"its installer by HTTP boot", reached(installing, provisioner.WayUEFIHTTP, provisioner.StageWritten), provisioner.BootHTTP},
+		{"its installer by netboot", reached(installing, provisioner.WayNetboot, provisioner.StageWritten), provisioner.BootUEFI},
+	} {
+		if got := BootedBy(c.host); got != c.want {
+			t.Errorf("%s: %q, want %q", c.name, got, c.want)
+		}
+	}
+}
