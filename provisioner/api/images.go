@@ -60,10 +60,12 @@ const (
 	setMemory = 1 << 20   // the rest of a set is spooled to temporary files
 )
 
-// The files of a discovery ramdisk, as a set has them.
+// The files of a discovery ramdisk: two as a set has them, or an ISO that holds
+// both.
 const (
 	kernelFile = "kernel"
 	initrdFile = "initrd"
+	isoFile    = "iso"
 )
 
 // Query parameters of an upload.
@@ -89,7 +91,7 @@ func (p *people) imageRoutes() []route {
 		{"GET", "/v1/images", Viewer, "imageList", "All images", nil, nil, []v1.Image{}, p.listImages},
 		{"POST", "/v1/images", Operator, "imageAdd", "Store an image", proofParam, stream("application/octet-stream"), v1.Image{}, p.addImage},
 		{"POST", "/v1/fetches", Operator, "imageFetch", "Store an image that the server fetches from a URL; the answer is a line for each step (Work)", nil, v1.NewImage{}, stream(v1.WorkType), p.fetchImage},
-		{"POST", "/v1/ramdisks", Operator, "ramdiskAdd", "Store a discovery ramdisk: files kernel and initrd, field version", []param{nameParam}, stream("multipart/form-data"), v1.Image{}, p.addRamdisk},
+		{"POST", "/v1/ramdisks", Operator, "ramdiskAdd", "Store a discovery ramdisk: files kernel and initrd, or one file iso, and a field version", []param{nameParam}, stream("multipart/form-data"), v1.Image{}, p.addRamdisk},
 		{"POST", "/v1/sets", Operator, "setAdd", "Store the files of a netboot set, each as a form file of its name", []param{nameParam}, stream("multipart/form-data"), v1.Image{}, p.addNetbootSet},
 		{"GET", ref, Viewer, "imageShow", "One image, by a tag or the beginning of its digest", nil, nil, v1.Image{}, p.showImage},
 		{"DELETE", ref, Operator, "imageRemove", "Remove an image that no order names", []param{forceParam}, nil, nil, p.removeImage},
@@ -188,23 +190,31 @@ func (p *people) fetchImage(r *http.Request) Response {
 }
 
 func (p *people) addRamdisk(r *http.Request) Response {
-	return p.addForm(r, func(form *multipart.Form) (version map[string]string, parts []string, err error) {
-		err = json.Unmarshal([]byte(strings.Join(form.Value["version"], "")), &version)
-		if err != nil {
-			return nil, nil, invalid("the field version is no JSON object of texts: %v", err)
+	return p.addForm(r, func(ctx context.Context, name string, form *multipart.Form) (v1.Image, error) {
+		var version map[string]string
+		if err := json.Unmarshal([]byte(strings.Join(form.Value["version"], "")), &version); err != nil {
+			return v1.Image{}, invalid("the field version is no JSON object of texts: %v", err)
 		}
-		return version, []string{kernelFile, initrdFile}, nil
+		if len(form.File[isoFile]) == 0 {
+			return p.addSet(ctx, name, version, []string{kernelFile, initrdFile}, form)
+		}
+		files, done, err := openFiles(form, []string{isoFile})
+		if err != nil {
+			return v1.Image{}, err
+		}
+		defer done()
+		return p.Images.Add(ctx, v1.NewImage{Name: name, Version: version}, files[0].Size, files[0].Content)
 	})
 }
 
 func (p *people) addNetbootSet(r *http.Request) Response {
-	return p.addForm(r, func(form *multipart.Form) (map[string]string, []string, error) {
-		return nil, slices.Sorted(maps.Keys(form.File)), nil
+	return p.addForm(r, func(ctx context.Context, name string, form *multipart.Form) (v1.Image, error) {
+		return p.addSet(ctx, name, nil, slices.Sorted(maps.Keys(form.File)), form)
 	})
 }
 
-// addForm stores the files of a form; what says which ones.
-func (p *people) addForm(r *http.Request, what func(*multipart.Form) (version map[string]string, parts []string, err error)) Response {
+// addForm has the files of a form stored.
+func (p *people) addForm(r *http.Request, store func(ctx context.Context, name string, form *multipart.Form) (v1.Image, error)) Response {
 	name, err := imageName(r.URL.Query().Get("name"))
 	if err != nil {
 		return fail(err)
@@ -213,29 +223,42 @@ func (p *people) addForm(r *http.Request, what func(*multipart.Form) (version ma
 	if err := r.ParseMultipartForm(setMemory); err != nil {
 		return fail(invalid("the form did not come whole: %v", err))
 	}
-	var i v1.Image
-	version, parts, err := what(r.MultipartForm)
-	if err == nil {
-		i, err = p.addSet(r.Context(), name, version, parts, r.MultipartForm)
-	}
+	i, err := store(r.Context(), name, r.MultipartForm)
 	return p.stored(i, errors.Join(err, r.MultipartForm.RemoveAll()))
 }
 
 func (p *people) addSet(ctx context.Context, name string, version map[string]string, parts []string, form *multipart.Form) (v1.Image, error) {
-	var files []File
+	files, done, err := openFiles(form, parts)
+	if err != nil {
+		return v1.Image{}, err
+	}
+	defer done()
+	return p.Images.AddSet(ctx, name, version, files)
+}
+
+// openFiles opens files of a form, each of which came once, until done is called.
+func openFiles(form *multipart.Form, parts []string) (files []File, done func(), err error) {
+	var opened []multipart.File
+	done = func() {
+		for _, f := range opened {
+			_ = f.Close()
+		}
+	}
 	for _, part := range parts {
 		headers := form.File[part]
 		if len(headers) != 1 {
-			return v1.Image{}, invalid("an image has one file %s; %d came", part, len(headers))
+			done()
+			return nil, nil, invalid("an image has one file %s; %d came", part, len(headers))
 		}
 		content, err := headers[0].Open()
 		if err != nil {
-			return v1.Image{}, fmt.Errorf("open the uploaded %s: %w", part, err)
+			done()
+			return nil, nil, fmt.Errorf("open the uploaded %s: %w", part, err)
 		}
-		defer content.Close()
+		opened = append(opened, content)
 		files = append(files, File{Path: part, Size: headers[0].Size, Content: content})
 	}
-	return p.Images.AddSet(ctx, name, version, files)
+	return files, done, nil
 }
 
 func (p *people) moveTag(r *http.Request) Response {

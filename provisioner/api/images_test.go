@@ -159,6 +159,16 @@ func TestARamdiskComesWholeWithItsVersion(t *testing.T) {
 	}
 }
 
+func TestARamdiskComesAsAnISOToo(t *testing.T) {
+	s := newSite(t)
+	i, err := s.AddRamdisk(t.Context(), client.Ramdisk{
+		Name: "ramdisk", Version: map[string]string{"kernel": "6.1"}, ISO: strings.NewReader("an ISO"), ISOSize: 6,
+	})
+	if err != nil || i.Form != "iso" || i.Name != "ramdisk" || i.Version["kernel"] != "6.1" || i.Size != 6 {
+		t.Errorf("image %+v, %v", i, err)
+	}
+}
+
 func TestASetHasEachOfItsFilesOnce(t *testing.T) {
 	s := newSite(t)
 	part := func(name, text string) client.Part {

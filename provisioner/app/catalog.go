@@ -47,7 +47,7 @@ func (c catalog) Add(ctx context.Context, in v1.NewImage, size int64, content io
 	if err != nil {
 		return v1.Image{}, addFault(err)
 	}
-	i, err := c.images.Add(ctx, content, images.AddOptions{Name: in.Name, Size: max(size, 0), Proof: proof, Traits: in.Traits})
+	i, err := c.images.Add(ctx, content, images.AddOptions{Name: in.Name, Size: max(size, 0), Proof: proof, Traits: in.Traits, Meta: in.Version})
 	return imageShape(i), addFault(err)
 }
 
@@ -56,7 +56,7 @@ func (c catalog) Fetch(ctx context.Context, in v1.NewImage, progress func(done, 
 	if err != nil {
 		return v1.Image{}, addFault(err)
 	}
-	i, err := c.images.AddURL(ctx, in.URL, images.AddOptions{Name: in.Name, Proof: proof, Progress: progress, Traits: in.Traits})
+	i, err := c.images.AddURL(ctx, in.URL, images.AddOptions{Name: in.Name, Proof: proof, Progress: progress, Traits: in.Traits, Meta: in.Version})
 	return imageShape(i), addFault(err)
 }
 

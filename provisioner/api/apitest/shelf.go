@@ -85,7 +85,7 @@ func (s *Shelf) Add(_ context.Context, in v1.NewImage, size int64, content io.Re
 	if in.SHA256 != "" && in.SHA256 != digest {
 		return v1.Image{}, &provisioner.Fault{Kind: provisioner.Invalid, Err: fmt.Errorf("its sha256 is %s", digest)}
 	}
-	return s.keep(v1.Image{Form: "iso", Size: int64(len(text)), Family: "kairos", Digest: digest, Traits: in.Traits}, in.Name), nil
+	return s.keep(v1.Image{Form: "iso", Size: int64(len(text)), Family: "kairos", Digest: digest, Traits: in.Traits, Version: in.Version}, in.Name), nil
 }
 
 // Fetch implements [api.Catalog].

@@ -98,12 +98,15 @@ func (c *Client) ScrubImages(ctx context.Context, progress func(v1.Work)) ([]v1.
 	return end.Damaged, err
 }
 
-// Ramdisk is a discovery ramdisk to be stored.
+// Ramdisk is a discovery ramdisk to be stored: kernel and initrd, or an ISO with
+// both.
 type Ramdisk struct {
 	Name                   string
 	Version                map[string]string // shown with the image
 	Kernel, Initrd         io.Reader
 	KernelSize, InitrdSize int64
+	ISO                    io.Reader // nil: the two files
+	ISOSize                int64
 }
 
 // AddRamdisk stores a discovery ramdisk; hosts boot it from then on.
@@ -114,8 +117,12 @@ func (c *Client) AddRamdisk(ctx context.Context, r Ramdisk) (v1.Image, error) {
 	}
 	f := newForm()
 	f.field("version", version)
-	f.file("kernel", r.Kernel, r.KernelSize)
-	f.file("initrd", r.Initrd, r.InitrdSize)
+	if r.ISO != nil {
+		f.file("iso", r.ISO, r.ISOSize)
+	} else {
+		f.file("kernel", r.Kernel, r.KernelSize)
+		f.file("initrd", r.Initrd, r.InitrdSize)
+	}
 	f.end()
 	path := "/v1/ramdisks?" + url.Values{"name": {r.Name}}.Encode()
 	return c.upload(ctx, path, f.mime.FormDataContentType(), f.size, io.MultiReader(f.parts...))

@@ -70,7 +70,8 @@ type NewImage struct {
 	Key       string `json:"key"`       // minisign public key
 	Signature string `json:"signature"` // over the content, made with minisign
 
-	Traits []string `json:"traits,omitempty"` // what its files do not tell, such as fips
+	Traits  []string          `json:"traits,omitempty"`  // what its files do not tell, such as fips
+	Version map[string]string `json:"version,omitempty"` // shown with it
 }
 
 // NewTag names the image that a tag is to name.
