@@ -16,6 +16,14 @@ func KernelDeb() (string, error) {
 	return artifact("kernel package", "kernel/current.deb")
 }
 
+// Loaders are the paths of Debian's packages of signed boot loaders, as fetched
+// and not installed.
+func Loaders() (shim, grub string, err error) {
+	shim, shimErr := artifact("signed boot loaders", "loaders/shim.deb")
+	grub, grubErr := artifact("signed boot loaders", "loaders/grub.deb")
+	return shim, grub, errors.Join(shimErr, grubErr)
+}
+
 // Appliance is the path of the demo appliance's installer ISO.
 func Appliance() (string, error) {
 	return artifact("demo appliance", "appliance/current.iso")

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes this machine ready for the lab: installs the tools that are missing,
-# fetches the kernel package, the packages of the demo appliance and Debian's
-# installer, and builds the appliance's installer ISO and the cloud image.
+# fetches the packages of kernel and signed boot loaders, those of the demo
+# appliance and Debian's installer, and builds the appliance's installer ISO and the cloud image.
 # Everything but the tools goes to /var/cache/muster-lab, under names that carry
 # the digest of what made it; a file is there whole or not at all. With nothing
 # to do it takes a few seconds and no network.
@@ -117,6 +117,20 @@ fetch_kernel() {
 	ln -sfn "$deb" "$cache/kernel/current.deb"
 }
 
+# fetch_loaders fetches the signed boot loaders of a medium. They are not
+# installed: that would touch how this machine boots.
+fetch_loaders() {
+	[ "$fresh" ] || [ ! -e "$cache/loaders/grub.deb" ] || return 0
+	say "fetching the signed boot loaders"
+	download "$scratch/loaders" shim-signed grub-efi-amd64-signed
+	rm -rf "$cache/loaders.part"
+	mkdir "$cache/loaders.part"
+	mv "$scratch"/loaders/shim-signed_*.deb "$cache/loaders.part/shim.deb"
+	mv "$scratch"/loaders/grub-efi-amd64-signed_*.deb "$cache/loaders.part/grub.deb"
+	rm -rf "$cache/loaders"
+	mv "$cache/loaders.part" "$cache/loaders"
+}
+
 # fetch_packages sets $debs to the directory with the appliance's packages.
 fetch_packages() {
 	debs=$cache/debs-$(echo "$appliance" | digest)
@@ -207,6 +221,7 @@ exec 9>"$cache/.lock"
 flock 9
 install_tools
 fetch_kernel
+fetch_loaders
 fetch_packages
 fetch_installer
 build_appliance

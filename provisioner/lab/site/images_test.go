@@ -80,8 +80,8 @@ func TestAHostInstallsFromItsOwnISOInACDDrive(t *testing.T) {
 	h.BootOnce(lab.FromCD)
 	powerOn(t, h)
 	done := s.await(t, installTime, spec.Serial, "registered")
-	if done.Attempt != m.Attempt {
-		t.Errorf("registered by attempt %s, its ISO was of %s", done.Attempt, m.Attempt)
+	if done.Attempt != m.Attempt || done.Boot != "virtual-media" {
+		t.Errorf("registered by attempt %s and %s, its ISO was of %s", done.Attempt, done.Boot, m.Attempt)
 	}
 	s.checkRead(t, done, "10.78.60.250")
 }

@@ -229,11 +229,15 @@ func (s *Site) Equip(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	shim, grub, err := lab.Loaders()
+	if err != nil {
+		return err
+	}
 	iso, err := lab.Appliance()
 	if err != nil {
 		return err
 	}
-	if _, err := s.Muster(ctx, "ramdisk", "build", "--kernel", deb, "--scout", s.opts.Programs.Scout); err != nil {
+	if _, err := s.Muster(ctx, "ramdisk", "build", "--kernel", deb, "--scout", s.opts.Programs.Scout, "--shim", shim, "--grub", grub); err != nil {
 		return err
 	}
 	_, err = s.Muster(ctx, "image", "add", iso, "--name", ApplianceImage)
