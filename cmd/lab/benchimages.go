@@ -31,6 +31,17 @@ const (
 // benchImages holds serving and importing images against the programs that
 // people would use otherwise, all in this run, turn by turn.
 func benchImages(ctx context.Context, out io.Writer) error {
+	return withBenchImage(ctx, func(image string) error {
+		return errors.Join(
+			benchOverlay(out, image),
+			benchImport(ctx, out, image),
+			benchServing(ctx, out, image),
+		)
+	})
+}
+
+// withBenchImage has use measure with an image that is made for it.
+func withBenchImage(ctx context.Context, use func(image string) error) error {
 	dir, err := os.MkdirTemp("", "muster-bench-")
 	if err != nil {
 		return err
@@ -40,11 +51,7 @@ func benchImages(ctx context.Context, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(
-		benchOverlay(out, image),
-		benchImport(ctx, out, image),
-		benchServing(ctx, out, image),
-	)
+	return use(image)
 }
 
 // makeBenchImage makes the image and leaves it in the page cache.

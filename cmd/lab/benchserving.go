@@ -36,6 +36,10 @@ type turn struct {
 // benchServing holds muster's boot server against nginx: the plain image, and a
 // host's own of it against the plain one of nginx.
 func benchServing(ctx context.Context, out io.Writer, image string) error {
+	image, err := filepath.Abs(image) // nginx takes others for its own
+	if err != nil {
+		return err
+	}
 	dir, err := os.MkdirTemp("", "muster-bench-nginx-")
 	if err != nil {
 		return err

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -18,11 +19,13 @@ import (
 // errUsage is wrong use, said after the usage was printed.
 var errUsage = errors.New("say what to do")
 
-const usage = `usage: lab demo | bench [hosts | images] | report
+const usage = `usage: lab demo | bench [hosts | images | serving [IMAGE]] | report
   demo    four virtual machines from power-on to their verdict; build/demo/result.json
           DEMO_KEEP=1 leaves the site up and prints where it is
   bench   time per stage of an installation, and the share that muster adds;
-          serving and importing images, against nginx and sha256sum
+          serving and importing images, against nginx and sha256sum; "serving"
+          measures only that part of "images", with an ISO of 2 GB that it makes,
+          or with IMAGE
   report  reads go test -json from standard input and prints what it came to
 `
 
@@ -46,6 +49,8 @@ func run(ctx context.Context, args []string) error {
 		return benchHosts(ctx, os.Stdout)
 	case "bench images":
 		return benchImages(ctx, os.Stdout)
+	case "bench serving":
+		return withBenchImage(ctx, func(image string) error { return benchServing(ctx, os.Stdout, image) })
 	case "report":
 		good, err := report(os.Stdin, os.Stdout, os.Geteuid() == 0)
 		if err == nil && !good {
@@ -53,9 +58,20 @@ func run(ctx context.Context, args []string) error {
 		}
 		return err
 	}
-	if len(args) == 2 && args[0] == serveVerb { // for bench's own use
-		return serveMedia(ctx, args[1], os.Stdout)
+	if image, ok := after(args, "bench", "serving"); ok {
+		return benchServing(ctx, os.Stdout, image)
+	}
+	if image, ok := after(args, serveVerb); ok { // for bench's own use
+		return serveMedia(ctx, image, os.Stdout)
 	}
 	fmt.Fprint(os.Stderr, usage)
 	return errUsage
+}
+
+// after is the one argument behind those words.
+func after(args []string, words ...string) (string, bool) {
+	if len(args) != len(words)+1 || !slices.Equal(args[:len(words)], words) {
+		return "", false
+	}
+	return args[len(words)], true
 }
