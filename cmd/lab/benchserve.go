@@ -46,16 +46,19 @@ func serveMedia(ctx context.Context, image string, out io.Writer) error {
 	var sent atomic.Int64
 	var bases media.Bases
 	defer bases.Close()
+	open := func() (*os.File, func(), error) {
+		return bases.Open("bench", func() (*os.File, error) { return os.Open(image) })
+	}
 	serve := func(o *overlay.Overlay) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			f, release, err := bases.Open("bench", func() (*os.File, error) { return os.Open(image) })
+			f, release, err := open()
 			if err != nil {
 				http.Error(w, err.Error(), http.StatusInternalServerError)
 				return
 			}
 			defer release()
 			media.Serve(w, r, media.Medium{
-				Name: path.Base(r.URL.Path), Base: f, Overlay: o, ETag: `"bench"`,
+				Name: path.Base(r.URL.Path), Base: f, Reopen: open, Overlay: o, ETag: `"bench"`,
 				Progress: func(_, n int64) { sent.Add(n) },
 			})
 		})

@@ -32,6 +32,7 @@ type bothWays struct {
 	direct, standard string
 	image            []byte // as it must read
 	progress         atomic.Int64
+	repeated         atomic.Int64
 	client           *http.Client
 }
 
@@ -61,14 +62,21 @@ func (b *bothWays) handler(t *testing.T, base string, o *overlay.Overlay) http.H
 	var bases media.Bases
 	t.Cleanup(func() { bases.Close() })
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		f, release, err := bases.Open("x", func() (*os.File, error) { return os.Open(base) })
+		open := func() (*os.File, func(), error) {
+			return bases.Open("x", func() (*os.File, error) { return os.Open(base) })
+		}
+		f, release, err := open()
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		defer release()
 		media.Serve(w, r, media.Medium{Name: "x.iso", Base: f, Overlay: o, ETag: `"x"`, Modified: time.Unix(1e9, 0),
-			Progress: func(_, n int64) { b.progress.Add(n) }})
+			Progress: func(_, n int64) { b.progress.Add(n) },
+			Reopen: func() (*os.File, func(), error) {
+				b.repeated.Add(1)
+				return open()
+			}})
 	})
 }
 
@@ -165,6 +173,9 @@ func TestAnyRangeServedDirectlyIsThatOfTheImage(t *testing.T) {
 			t.Fatalf("bytes %d-%d: status %d, %d bytes", from, to, got.status, len(got.body))
 		}
 		asked += int64(to - from + 1)
+	}
+	if got := b.repeated.Load(); got < 400 { // some are the first of their connection
+		t.Errorf("of 500 answers %d were repeated", got)
 	}
 	b.ask(t, "HEAD", b.direct) // is answered behind all that was asked before
 	if got := b.progress.Load(); got != asked {

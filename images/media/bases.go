@@ -47,8 +47,10 @@ func (b *Bases) Open(digest string, open func() (*os.File, error)) (f *os.File, 
 		}
 		b.open[digest] = one
 	}
+	if one.users == 0 {
+		one.idle.Stop()
+	}
 	one.users++
-	one.idle.Stop()
 	return one.file, func() { b.release(one) }, nil
 }
 

@@ -63,43 +63,62 @@ func (c *content) passed(n int64) {
 	}
 }
 
-// chunk is how much goes to the network between two calls of Progress.
-const chunk = 1 << 20
+// chunkSize is how much goes to the network between two calls of Progress.
+const chunkSize = 1 << 20
 
 // copy sends the next n bytes to w, segment by segment.
 func (c *content) copy(w FileSender, n int64) (written int64, err error) {
 	for written < n && c.at < c.size {
-		for _, s := range c.segments(min(chunk, n-written)) {
-			m, err := c.segment(w, s)
-			written += m
-			c.passed(m)
-			if err != nil {
-				return written, err
-			}
+		m, err := c.chunk(w, min(chunkSize, n-written, c.size-c.at))
+		written += m
+		if err != nil {
+			return written, err
 		}
 	}
 	return written, nil
 }
 
-// segments are those of the next n bytes.
-func (c *content) segments(n int64) []overlay.Segment {
-	if c.medium.Overlay != nil {
-		return c.medium.Overlay.Segments(c.at, n)
+// chunk sends the next n bytes to w.
+func (c *content) chunk(w FileSender, n int64) (written int64, err error) {
+	if c.medium.Overlay == nil {
+		return c.segment(w, overlay.Segment{Offset: c.at, Length: n})
 	}
-	return []overlay.Segment{{Offset: c.at, Length: min(n, c.size-c.at)}}
+	for _, s := range c.medium.Overlay.Segments(c.at, n) {
+		m, err := c.segment(w, s)
+		written += m
+		if err != nil {
+			return written, err
+		}
+	}
+	return written, nil
 }
 
-// segment sends one.
+// segment sends one, and notes what has gone.
 func (c *content) segment(w FileSender, s overlay.Segment) (int64, error) {
 	if s.Data != nil {
 		n, err := w.Write(s.Data)
+		c.passed(int64(n))
 		return int64(n), err
 	}
 	n, err := w.SendFile(c.medium.Base, s.Offset, s.Length)
+	c.passed(n)
 	if err == nil && n < s.Length {
 		err = fmt.Errorf("the image ends at byte %d: %w", s.Offset+n, io.ErrUnexpectedEOF)
 	}
 	return n, err
+}
+
+// again sends a part to a [Repeater], which knows that there is such a part.
+func (m Medium) again(w http.ResponseWriter, offset, length int64) error {
+	base, release, err := m.Reopen()
+	if err != nil {
+		return err
+	}
+	defer release()
+	m.Base = base
+	c := &content{medium: m, at: offset, size: offset + length}
+	_, err = c.copy(w.(FileSender), length)
+	return err
 }
 
 // sender is a ResponseWriter that knows content when it is copied to it.

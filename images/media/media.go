@@ -26,6 +26,10 @@ type Medium struct {
 	// Base is the image. It is read at offsets only, so requests may share it, as
 	// those of [Bases] do. The caller closes it.
 	Base *os.File
+	// Reopen gives Base once more, to a request of the same client that differs
+	// from this one in its range only and that a [Repeater] answers. An error
+	// refuses it; it then comes by the caller, as all do without Reopen.
+	Reopen func() (f *os.File, release func(), err error)
 	// Overlay is what a host's image has beside the base; nil serves the base.
 	// Several requests may share one.
 	Overlay *overlay.Overlay
@@ -57,6 +61,14 @@ type FileSender interface {
 	SendFile(f *os.File, offset, length int64) (int64, error)
 }
 
+// Repeater is a FileSender that may answer by send what repeats the present
+// request but for its range. Where that refuses, before the first byte, or tells
+// of no such range, Serve's caller is asked.
+type Repeater interface {
+	FileSender
+	Repeat(send func(w http.ResponseWriter, offset, length int64) error)
+}
+
 // Serve answers a GET or HEAD. An error of the base file after the first byte
 // cuts the connection, so that nobody takes a part for the whole.
 func Serve(w http.ResponseWriter, r *http.Request, m Medium) {
@@ -81,6 +93,9 @@ func Serve(w http.ResponseWriter, r *http.Request, m Medium) {
 		own := &ownFile{ResponseWriter: w}
 		defer own.close()
 		out = own
+	}
+	if again, ok := w.(Repeater); ok && m.Reopen != nil {
+		again.Repeat(m.again)
 	}
 	// The standard library decides what is asked for, and copies it with
 	// io.CopyN; sender takes that copy over.

@@ -7,6 +7,7 @@ import (
 	"math"
 	"net/http"
 	"os"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -35,6 +36,15 @@ type answer struct {
 	held   bytes.Buffer // the body, while its length is unknown
 	out    bytes.Buffer // what waits to be sent
 	failed error        // of the connection
+	way    passage
+	step   func(socket uintptr) bool // of way
+}
+
+// newAnswer returns the writer for all answers on a connection.
+func newAnswer(raw syscall.RawConn) *answer {
+	a := &answer{raw: raw, header: http.Header{}}
+	a.step = a.way.step
+	return a
 }
 
 // unknown is the length of a body that nobody declared.
@@ -46,6 +56,21 @@ func (a *answer) begin(r *http.Request, last bool) {
 	a.held.Reset()
 	a.isHead, a.ends = r.Method == http.MethodHead, r.Close || last
 	a.status, a.length, a.sent = 0, unknown, 0
+}
+
+// again readies the writer for the answer to a request that repeats the last.
+func (a *answer) again(o *outline, s span, now time.Time) {
+	a.status, a.length, a.sent = http.StatusPartialContent, s.length, 0
+	a.out.Write(o.appendTo(a.out.AvailableBuffer(), s, now))
+}
+
+// takeBack forgets an answer of which nothing was sent; false if something was.
+func (a *answer) takeBack() bool {
+	if a.sent > 0 || a.out.Len() == 0 || a.failed != nil {
+		return false
+	}
+	a.out.Reset()
+	return true
 }
 
 // Header implements [http.ResponseWriter].
@@ -79,11 +104,7 @@ func (a *answer) head() {
 	if a.ends {
 		a.header.Set("Connection", "close")
 	}
-	line := append(a.out.AvailableBuffer(), "HTTP/1.1 "...)
-	line = append(strconv.AppendInt(line, int64(a.status), 10), ' ')
-	line = append(append(line, http.StatusText(a.status)...), "\r\nDate: "...)
-	line = append(time.Now().UTC().AppendFormat(line, http.TimeFormat), "\r\n"...)
-	a.out.Write(line)
+	a.out.Write(appendStatus(a.out.AvailableBuffer(), a.status, time.Now()))
 	_ = a.header.Write(&a.out) // memory takes everything
 	a.out.WriteString("\r\n")
 }
@@ -181,61 +202,61 @@ func (a *answer) transmit(b []byte, more bool) error {
 	if more {
 		flags |= unix.MSG_MORE
 	}
-	var sending error
-	err := a.raw.Write(func(fd uintptr) bool {
-		for len(b) > 0 {
-			n, err := unix.SendmsgN(int(fd), b, nil, nil, flags)
-			if !again(err) {
-				sending = err
-				return true
-			}
-			if errors.Is(err, unix.EAGAIN) {
-				return false
-			}
-			b = b[max(n, 0):]
-		}
-		return true
-	})
-	a.fail(errors.Join(err, sending))
-	return a.failed
+	a.way = passage{data: b, flags: flags, left: int64(len(b))}
+	return a.pass()
 }
 
 // sendfile waits until the kernel has taken that part of the file.
-func (a *answer) sendfile(f *os.File, offset, length int64) (sent int64, err error) {
-	in, err := f.SyscallConn()
-	if err != nil {
-		return 0, err
+func (a *answer) sendfile(f *os.File, offset, length int64) (int64, error) {
+	a.way = passage{file: int(f.Fd()), offset: offset, left: length}
+	err := a.pass()
+	runtime.KeepAlive(f)
+	if err == nil && a.way.left > 0 {
+		err = io.ErrUnexpectedEOF
 	}
-	var reading, sending, waiting error
-	reading = in.Control(func(from uintptr) {
-		waiting = a.raw.Write(func(to uintptr) bool {
-			for sent < length {
-				n, err := unix.Sendfile(int(to), int(from), &offset, int(length-sent))
-				sent += int64(max(n, 0))
-				if !again(err) || err == nil && n == 0 {
-					sending = err
-					return true
-				}
-				if errors.Is(err, unix.EAGAIN) {
-					return false
-				}
-			}
-			return true
-		})
-	})
-	a.fail(errors.Join(waiting, sending))
-	if err := errors.Join(reading, waiting, sending); err != nil {
-		return sent, err
-	}
-	if sent < length {
-		return sent, io.ErrUnexpectedEOF
-	}
-	return sent, nil
+	return length - a.way.left, err
 }
 
-// again tells whether a system call that ended so is to go on.
-func again(err error) bool {
-	return err == nil || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR)
+// pass sends what is on its way, and waits where the kernel takes no more.
+func (a *answer) pass() error {
+	err := a.raw.Write(a.step)
+	a.fail(errors.Join(err, a.way.err))
+	return a.failed
+}
+
+// passage is what goes into a socket: bytes, or a part of a file.
+type passage struct {
+	data   []byte // nil: a part of a file
+	flags  int    // of the bytes
+	file   int    // its descriptor
+	offset int64
+	left   int64
+	err    error // that ended it
+}
+
+// step goes on until nothing is left, or nothing more goes, or the kernel has to
+// be waited for, which is false.
+func (p *passage) step(socket uintptr) bool {
+	for p.left > 0 {
+		n, err := p.call(int(socket))
+		switch {
+		case err == nil && n > 0:
+			p.left -= int64(n)
+		case errors.Is(err, unix.EAGAIN):
+			return false
+		case !errors.Is(err, unix.EINTR): // or the file ends
+			p.err = err
+			return true
+		}
+	}
+	return true
+}
+
+func (p *passage) call(socket int) (int, error) {
+	if p.data == nil {
+		return unix.Sendfile(socket, p.file, &p.offset, int(p.left))
+	}
+	return unix.SendmsgN(socket, p.data[len(p.data)-int(p.left):], nil, nil, p.flags)
 }
 
 // fail remembers that the connection takes nothing more.

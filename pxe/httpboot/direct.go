@@ -27,9 +27,12 @@ type direct struct {
 	line   *line
 	from   *http.Request // the first, for what all of the connection share
 	in     *bufio.Reader // of the line
-	parsed *bufio.Reader // of one head
+	parsed *bufio.Reader // of one head; nil until one is parsed
 	head   bytes.Reader
-	answer answer
+	answer *answer
+	out    fileRecorder // of the present answer
+	asked  []byte       // the head of the last request that was not repeated; empty: unknown
+	repeat repeat
 }
 
 // errNotOurs is a request for the standard server.
@@ -46,14 +49,15 @@ func takeOver(l *line, w http.ResponseWriter, r *http.Request) (*direct, bool) {
 		return nil, false
 	}
 	unread, _ := ahead.Reader.Peek(ahead.Reader.Buffered()) // what is buffered is there
+	asked := l.overheard(len(unread))
 	l.rest = append(slices.Clone(unread), l.rest...)
-	d := &direct{line: l, from: r, in: bufio.NewReaderSize(l, directHead), answer: answer{raw: raw, header: http.Header{}}}
-	d.parsed = bufio.NewReaderSize(&d.head, directHead)
+	l.until = time.Time{} // the standard server had deadlines of its own
+	d := &direct{line: l, from: r, in: bufio.NewReaderSize(l, directHead), answer: newAnswer(raw), asked: asked}
 	return d, true
 }
 
-// next reads a request that the caller takes; errNotOurs leaves it unread.
-func (d *direct) next(ours func(*http.Request) bool) (*http.Request, error) {
+// next waits for the head of a request, and leaves it unread.
+func (d *direct) next() ([]byte, error) {
 	if d.in.Buffered() < requestLeast {
 		if err := d.wait(d.line.of.patience.idle); err != nil {
 			return nil, err
@@ -62,15 +66,18 @@ func (d *direct) next(ours func(*http.Request) bool) (*http.Request, error) {
 			return nil, err
 		}
 	}
-	head, err := d.await()
-	if err != nil {
-		return nil, err
-	}
+	return d.await()
+}
+
+// take reads a head as a request that the caller takes; errNotOurs leaves it
+// unread.
+func (d *direct) take(head []byte, ours func(*http.Request) bool) (*http.Request, error) {
 	r, ok := d.parse(head)
 	if !ok || !ours(r) {
 		return nil, errNotOurs
 	}
-	_, err = d.in.Discard(len(head))
+	d.asked = append(d.asked[:0], head...)
+	_, err := d.in.Discard(len(head))
 	return r, err
 }
 
@@ -110,6 +117,9 @@ func (d *direct) parse(head []byte) (*http.Request, bool) {
 		return nil, false
 	}
 	d.head.Reset(head)
+	if d.parsed == nil {
+		d.parsed = bufio.NewReaderSize(&d.head, directHead)
+	}
 	d.parsed.Reset(&d.head)
 	r, err := http.ReadRequest(d.parsed)
 	if err != nil || d.parsed.Buffered() > 0 || !plainRequest(r) {
@@ -119,10 +129,18 @@ func (d *direct) parse(head []byte) (*http.Request, bool) {
 	return r.WithContext(d.from.Context()), true
 }
 
-// fileRecorder is a recorder whose connection sends parts of files.
+// fileRecorder is a recorder whose connection sends parts of files, and repeats.
 type fileRecorder struct {
 	recorder
 	answer *answer
+	send   sendRange // of the handler; nil: it is asked for each
+}
+
+// Repeat has requests that differ from the present one in their range only
+// answered by send, if this one is answered with a range itself. The handler is
+// asked again with the first that send refuses.
+func (w *fileRecorder) Repeat(send func(w http.ResponseWriter, offset, length int64) error) {
+	w.send = send
 }
 
 // SendFile sends a part of a file, wherever the file's position is.
@@ -181,17 +199,78 @@ var errEnded = errors.New("the connection ends with this answer")
 func (s *Server) exchange(d *direct, r *http.Request) error {
 	for {
 		d.answer.begin(r, d.line.of.directs.ended.Load())
-		out := &fileRecorder{recorder{ResponseWriter: &d.answer}, &d.answer}
-		s.answer(out, &out.recorder, r)
+		d.out = fileRecorder{recorder: recorder{ResponseWriter: d.answer}, answer: d.answer}
+		told := s.answer(&d.out, &d.out.recorder, r)
 		if !d.answer.finish() {
 			return errEnded
 		}
-		next, err := d.next(s.isDirect)
+		d.learn(told)
+		next, err := s.repeats(d)
 		if err != nil {
 			return err
 		}
 		r = next
 	}
+}
+
+// learn notes what repeats the request that was just answered.
+func (d *direct) learn(told Request) {
+	d.repeat = repeat{}
+	says, ofRange := outlineOf(d.answer.header, time.Now())
+	if d.out.send == nil || told.Status != http.StatusPartialContent || told.Method != http.MethodGet || !ofRange {
+		return
+	}
+	if asks, ok := patternOf(d.asked); ok {
+		d.repeat = repeat{asks: asks, says: says, send: d.out.send, told: told}
+	}
+}
+
+// repeats answers what repeats the last request, and returns the next that does
+// not.
+func (s *Server) repeats(d *direct) (*http.Request, error) {
+	for {
+		head, err := d.next()
+		if err != nil {
+			return nil, err
+		}
+		asked, ok := d.repeat.of(head)
+		if !ok || d.line.of.directs.ended.Load() { // what answers then says that it ends
+			return d.take(head, s.isDirect)
+		}
+		err = s.again(d, asked)
+		if errors.Is(err, errRefused) {
+			return d.take(head, s.isDirect)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, err := d.in.Discard(len(head)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// errRefused is a request that repeats another and was not answered so.
+var errRefused = errors.New("the handler is to be asked")
+
+// again answers a request that repeats the last. An error in the middle cuts
+// the connection.
+func (s *Server) again(d *direct, asked span) error {
+	began := s.opts.Now()
+	d.answer.again(&d.repeat.says, asked, began)
+	d.out.recorder = recorder{ResponseWriter: d.answer, status: http.StatusPartialContent}
+	err := d.repeat.send(&d.out, asked.offset, asked.length)
+	if err != nil && d.answer.takeBack() {
+		return errRefused
+	}
+	goesOn := d.answer.finish() && err == nil
+	told := d.repeat.told
+	told.Bytes, told.Took, told.Stopped = d.out.bytes, s.opts.Now().Sub(began), !goesOn
+	s.opts.Served(told)
+	if !goesOn {
+		return errEnded
+	}
+	return nil
 }
 
 // giveBack hands the connection to the standard server, with all that is not

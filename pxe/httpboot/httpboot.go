@@ -66,8 +66,11 @@ type Mount struct {
 	// without the standard server between them, which costs more than a short
 	// range of a file. The handler's ResponseWriter then has a method
 	// SendFile(f *os.File, offset, length int64) (int64, error), and its
-	// request's context lasts as long as the connection. No Content-Type is
-	// guessed. Over TLS all is left to the standard server.
+	// request's context lasts as long as the connection. By another,
+	// Repeat(send func(w http.ResponseWriter, offset, length int64) error), it may
+	// leave requests that differ from this one in their range only to send, until
+	// that refuses one by an error before the first byte; no Decider is asked of
+	// them. No Content-Type is guessed. Over TLS all is left to the standard server.
 	Direct bool
 }
 
@@ -215,6 +218,9 @@ func (s *Server) server(e Endpoint) *http.Server {
 		MaxHeaderBytes:    headerSize,
 		ErrorLog:          log.New(s.log, "", 0),
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
+			if l, plain := c.(*line); plain {
+				l.hears = true
+			}
 			return context.WithValue(ctx, lineKey{}, c)
 		},
 		BaseContext: func(net.Listener) context.Context {

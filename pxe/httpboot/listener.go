@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/rs/zerolog"
 	"golang.org/x/sys/unix"
@@ -16,18 +17,46 @@ import (
 type line struct {
 	*net.TCPConn
 	of    *listener
-	rest  []byte // of what came and was not taken; read first
-	leave func() // frees the slot
+	rest  []byte    // of what came and was not taken; read first
+	heard []byte    // what the standard server read, of its first request at most
+	hears bool      // that is kept
+	until time.Time // the read deadline, as a direct connection set it
+	leave func()    // frees the slot
 }
 
 // Read implements [net.Conn].
 func (l *line) Read(b []byte) (int, error) {
 	if len(l.rest) == 0 {
-		return l.TCPConn.Read(b)
+		n, err := l.TCPConn.Read(b)
+		l.hear(b[:n])
+		return n, err
 	}
 	n := copy(b, l.rest)
 	l.rest = l.rest[n:]
+	l.hear(b[:n])
 	return n, nil
+}
+
+// hear keeps what the standard server reads, while it may be one head.
+func (l *line) hear(b []byte) {
+	if !l.hears {
+		return
+	}
+	l.heard = append(l.heard, b...)
+	if len(l.heard) > directHead {
+		l.hears, l.heard = false, nil
+	}
+}
+
+// overheard ends that, and returns the head of the one request that was heard,
+// unread bytes ago; nil if it was not just one.
+func (l *line) overheard(unread int) []byte {
+	heard := l.heard
+	l.hears, l.heard = false, nil
+	if n := len(heard) - unread; n > 0 && headEnd(heard) == n && plainHead(heard[:n]) {
+		return heard[:n]
+	}
+	return nil
 }
 
 // Close implements [net.Conn].

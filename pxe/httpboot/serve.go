@@ -60,8 +60,9 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answer answers one request by out, of which seen keeps account.
-func (s *Server) answer(out http.ResponseWriter, seen *recorder, r *http.Request) {
+// answer answers one request by out, of which seen keeps account, and returns
+// what it tells of it.
+func (s *Server) answer(out http.ResponseWriter, seen *recorder, r *http.Request) Request {
 	began := s.opts.Now()
 	name, err := clean(r.URL)
 	if err != nil {
@@ -70,10 +71,12 @@ func (s *Server) answer(out http.ResponseWriter, seen *recorder, r *http.Request
 		s.route(out, at(r, name), name)
 	}
 	client, _ := netip.ParseAddrPort(r.RemoteAddr)
-	s.opts.Served(Request{
+	told := Request{
 		Client: client, Method: r.Method, Path: name, Status: seen.sent(), Bytes: seen.bytes,
 		Took: s.opts.Now().Sub(began), Stopped: seen.cut || r.Context().Err() != nil,
-	})
+	}
+	s.opts.Served(told)
+	return told
 }
 
 func (s *Server) route(w http.ResponseWriter, r *http.Request, name string) {
