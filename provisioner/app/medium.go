@@ -3,6 +3,7 @@ package app
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/netip"
@@ -71,22 +72,33 @@ type mediums struct {
 // ServeHTTP implements [http.Handler].
 func (m *mediums) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	attempt, token, ok := mediumKey(r.URL.Path)
-	if !ok || !m.admits(r.Context(), attempt, token) {
+	if !ok {
 		http.NotFound(w, r)
 		return
 	}
-	h, rendering, err := m.engine.Rendering(r.Context(), attempt)
-	if err == nil && !ofMedium(rendering.Way) {
-		http.NotFound(w, r)
-		return
-	}
+	h, rendering, err := m.allowed(r.Context(), attempt, token)
 	if err == nil {
 		err = m.serve(w, r, h, rendering)
 	}
 	if err != nil {
-		m.refuse(w, attempt, err)
+		m.refuse(w, r, attempt, err)
 	}
 }
+
+// allowed is what an attempt gives its host, for whoever has the token.
+func (m *mediums) allowed(ctx context.Context, attempt provisioner.AttemptID, token string) (provisioner.Host, provisioner.Rendering, error) {
+	if !m.admits(ctx, attempt, token) {
+		return provisioner.Host{}, provisioner.Rendering{}, errNoMedium
+	}
+	h, r, err := m.engine.Rendering(ctx, attempt)
+	if err == nil && !ofMedium(r.Way) {
+		err = errNoMedium
+	}
+	return h, r, err
+}
+
+// errNoMedium is all that somebody without the token of a medium is told.
+var errNoMedium = &provisioner.Fault{Kind: provisioner.NotFound, Op: "find the medium", Err: errors.New("there is none with this token")}
 
 // admits tells whether the token is that of the attempt.
 func (m *mediums) admits(ctx context.Context, attempt provisioner.AttemptID, token string) bool {
@@ -98,8 +110,10 @@ func (m *mediums) admits(ctx context.Context, attempt provisioner.AttemptID, tok
 }
 
 // refuse says no in a way that those who fetch images understand.
-func (m *mediums) refuse(w http.ResponseWriter, attempt provisioner.AttemptID, err error) {
+func (m *mediums) refuse(w http.ResponseWriter, r *http.Request, attempt provisioner.AttemptID, err error) {
 	switch provisioner.KindOf(err) {
+	case provisioner.NotFound:
+		http.NotFound(w, r)
 	case provisioner.Gone:
 		http.Error(w, "this attempt is over", http.StatusGone)
 	case provisioner.Retry:
@@ -123,6 +137,13 @@ func (m *mediums) serve(w http.ResponseWriter, r *http.Request, h provisioner.Ho
 	defer release()
 	medium := media.Medium{
 		Name: path.Base(r.URL.Path), Base: base, Overlay: own.overlay, ETag: own.etag, Modified: rendering.Made,
+	}
+	medium.Reopen = func() (*os.File, func(), error) {
+		_, token, _ := mediumKey(r.URL.Path)
+		if _, _, err := m.allowed(r.Context(), rendering.Attempt, token); err != nil {
+			return nil, nil, err
+		}
+		return m.base(rendering.Image)
 	}
 	if r.Method == http.MethodGet {
 		address := remoteAddress(r)

@@ -2,7 +2,10 @@ package app
 
 import (
 	"bytes"
+	"io"
 	"net/http"
+	"net/http/httptest"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
@@ -134,6 +137,51 @@ func TestWhoReadsAHostsISOIsEvidence(t *testing.T) {
 	want := map[string]int{"The host's ISO is being read from " + strangerAddress + ".": 1, "The host's ISO is being read from " + secondAddress + ".": 1}
 	if diff := cmp.Diff(want, said); diff != "" {
 		t.Errorf("journal (-want +got):\n%s", diff)
+	}
+}
+
+// repeating is the ResponseWriter of a connection that repeats.
+type repeating struct {
+	*httptest.ResponseRecorder
+	send func(w http.ResponseWriter, offset, length int64) error
+}
+
+func (w *repeating) SendFile(f *os.File, offset, length int64) (int64, error) {
+	return io.Copy(w.ResponseRecorder, io.NewSectionReader(f, offset, length))
+}
+
+func (w *repeating) Repeat(send func(w http.ResponseWriter, offset, length int64) error) {
+	w.send = send
+}
+
+// TestWhatAConnectionRepeatsIsDecidedAndCountedLikeAnyRequest has it read the
+// whole ISO in two parts, and go on when the attempt is over.
+func TestWhatAConnectionRepeatsIsDecidedAndCountedLikeAnyRequest(t *testing.T) {
+	r, h := withMedium(t, provisioner.WayMedia)
+	_, whole := r.askFor(t, http.MethodGet, secondAddress, mediumPath(h), nil)
+	m := &mediums{engine: r.engine, mirror: r.mirror, store: r.store, boots: r.boots, overlays: &overlays{make: r.boots.overlay}, reads: r.reads, counts: r.counts}
+	req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, mediumPath(h), nil)
+	req.RemoteAddr = strangerAddress + ":4711"
+	req.Header.Set("Range", "bytes=0-99")
+	first := &repeating{ResponseRecorder: httptest.NewRecorder()}
+	m.ServeHTTP(first, req)
+	if first.Body.String() != whole[:100] || first.send == nil {
+		t.Fatalf("status %d, %d bytes; it may repeat: %t", first.Code, first.Body.Len(), first.send != nil)
+	}
+	rest := &repeating{ResponseRecorder: httptest.NewRecorder()}
+	if err := first.send(rest, 100, int64(len(whole)-100)); err != nil || rest.Body.String() != whole[100:] {
+		t.Errorf("the rest has %d of %d bytes: %v", rest.Body.Len(), len(whole)-100, err)
+	}
+	for _, who := range r.reads.readers("a-1") {
+		if who.address == strangerAddress && who.spans.bytes != int64(len(whole)) {
+			t.Errorf("%d of %d bytes are counted", who.spans.bytes, len(whole))
+		}
+	}
+	later := r.host(t, "h-1")
+	later.Status.Attempt.ID = "a-2"
+	r.list(t, later)
+	if err := first.send(rest, 0, 1); err == nil || rest.Body.Len() != len(whole)-100 {
+		t.Errorf("an attempt that is over is read on: %v", err)
 	}
 }
 

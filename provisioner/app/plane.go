@@ -160,6 +160,9 @@ func logRequests(log zerolog.Logger) func(httpboot.Request) {
 		if r.Status >= http.StatusInternalServerError {
 			e = log.Error()
 		}
+		if !e.Enabled() { // thousands a second
+			return
+		}
 		e.Str("client", r.Client.Addr().String()).Str("method", r.Method).Str("path", withoutToken(r.Path)).
 			Int("status", r.Status).Int64("bytes", r.Bytes).Dur("took", r.Took).Bool("stopped", r.Stopped).Msg("boot plane request")
 	}

@@ -71,7 +71,11 @@ func (r *reads) readers(attempt provisioner.AttemptID) []reader {
 	if !ok {
 		return nil
 	}
-	return slices.Clone(m.readers)
+	out := slices.Clone(m.readers)
+	for i := range out {
+		out[i].spans.list = slices.Clone(out[i].spans.list)
+	}
+	return out
 }
 
 // of is what is known of an attempt; a new one takes the place of the one that
@@ -130,7 +134,7 @@ func (s *spans) add(offset, length int64) {
 		end++
 	}
 	s.bytes += fresh
-	s.list = slices.Replace(slices.Clone(s.list), at, end, add)
+	s.list = slices.Replace(s.list, at, end, add)
 	if len(s.list) > maxSpans {
 		s.join()
 	}
