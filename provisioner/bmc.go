@@ -112,7 +112,8 @@ type Errand struct {
 	Do      ErrandKind `json:"do"`
 	Began   time.Time  `json:"began"`
 	Done    time.Time  `json:"done,omitzero"`
-	Tries   int        `json:"tries,omitempty"`   // begun so often
+	Failed  time.Time  `json:"failed,omitzero"`   // when the last try failed
+	Tries   int        `json:"tries,omitempty"`   // begun so often; what the end of the server cut short does not count
 	Doing   string     `json:"doing,omitempty"`   // what is waited for
 	Problem string     `json:"problem,omitempty"` // why the last try failed
 	Final   bool       `json:"final,omitempty"`   // a person must act before it is tried again

@@ -82,8 +82,8 @@ type After string
 
 // What the installer does when it is done.
 const (
-	AfterReboot   After = "reboot"   // a host without a BMC; it is then answered "local disk"
-	AfterPowerOff After = "poweroff" // a host whose BMC will start it again
+	AfterReboot   After = "reboot"   // what a host without a BMC does if its order does not say; it is then answered "local disk"
+	AfterPowerOff After = "poweroff" // what one with a BMC does, which starts it again
 )
 
 // Facts is what was observed, each fact by one observer.
@@ -97,7 +97,7 @@ type Facts struct {
 	BMC          *BMC          `json:"bmc,omitempty"`          // engine duty: the BMC itself
 	BMCLease     *BMCLease     `json:"bmc_lease,omitempty"`    // boot plane: the address that its BMC was given
 	Survey       *Report       `json:"survey,omitempty"`       // engine duty: the BMC's account of the hardware
-	Errands      []Errand      `json:"errands,omitempty"`      // engine duty: what the BMC was sent to do for the present attempt
+	Errands      []Errand      `json:"errands,omitempty"`      // engine duty: what the BMC was sent to do, oldest first; bounded, and kept over attempts
 	Writes       []Write       `json:"writes,omitempty"`       // engine duty: destructive acts begun, never forgotten
 	Booted       *CallHome     `json:"booted,omitempty"`       // call-home route: the installed system's boot
 	Registration *Registration `json:"registration,omitempty"` // registration route: the agent
@@ -268,7 +268,10 @@ type Status struct {
 	Findings []profile.Finding `json:"findings,omitempty"` // of the last verdict
 	Erase    bool              `json:"erase,omitempty"`    // reinstall was granted; spent by the next install attempt
 	Before   Phase             `json:"before,omitempty"`   // while quarantined: the phase it came from
-	Handled  Requests          `json:"handled"`
+	// Unreached are the ways by which the image did not reach the host, since a
+	// person last spoke: the next attempt goes another.
+	Unreached []Way    `json:"unreached,omitempty"`
+	Handled   Requests `json:"handled"`
 }
 
 // Attempt is one try at one phase.
@@ -276,7 +279,7 @@ type Attempt struct {
 	ID    AttemptID `json:"id,omitempty"`
 	Phase Phase     `json:"phase,omitempty"`
 	Began time.Time `json:"began,omitzero"`
-	Token Secret    `json:"token,omitempty"` // opens this attempt's config, call-home and registration
+	Token Secret    `json:"token,omitempty"` // opens this attempt's medium, config, call-home and registration
 	Disk  string    `json:"disk,omitempty"`  // by-id name of the disk an install writes to
 	Erase bool      `json:"erase,omitempty"` // this attempt may erase foreign data
 }

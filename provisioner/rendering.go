@@ -21,6 +21,9 @@ type Rendering struct {
 	Image   string    `json:"image"` // digest
 	Way     Way       `json:"way"`
 	Made    time.Time `json:"made"`
+	// Because is why it goes that way and not the first of its image's; a part of
+	// a sentence, empty where there is nothing to say.
+	Because string `json:"because,omitempty"`
 	// Documents are the configuration as the boot plane serves it, each by its
 	// name: "config", or those that a NoCloud seed consists of.
 	Documents []Document `json:"documents,omitempty"`
@@ -64,6 +67,7 @@ type Prepared struct {
 	At      time.Time `json:"at"`
 	Way     Way       `json:"way,omitempty"`     // empty while there is none
 	Image   string    `json:"image,omitempty"`   // digest of what the host boots or is written
+	Because string    `json:"because,omitempty"` // why that way; as in the rendering
 	Problem string    `json:"problem,omitempty"` // a sentence that says what a person must do
 }
 

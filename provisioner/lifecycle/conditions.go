@@ -27,6 +27,9 @@ func free(h provisioner.Host) bool { return h.Intent.Hold == "" && h.Facts.Confl
 
 func reinstallAsked(h provisioner.Host, _ time.Time) (string, bool) {
 	asked := h.Intent.Requests.Reinstall > h.Status.Handled.Reinstall && free(h)
+	if h.Intent.BMC != nil {
+		return "A person asked to install it anew and to erase its disk; its BMC is asked to start it.", asked
+	}
 	return "A person asked to install it anew and to erase its disk; waiting for it to boot from the network.", asked
 }
 
@@ -46,6 +49,9 @@ func releasedFrom(before provisioner.Phase) func(provisioner.Host, time.Time) (s
 
 func retryAsked(h provisioner.Host, _ time.Time) (string, bool) {
 	asked := h.Intent.Requests.Retry > h.Status.Handled.Retry
+	if h.Intent.BMC != nil {
+		return "A person asked to try again; its BMC is asked anew.", asked
+	}
 	return "A person asked to try again; waiting for it to boot from the network.", asked
 }
 
@@ -104,6 +110,49 @@ func returned(h provisioner.Host, _ time.Time) (string, bool) {
 	return fmt.Sprintf("It shows itself again; trying anew (%d of %d tries failed).", h.Status.Tries, MaxTries), back
 }
 
+// startsAgain is the same by its BMC. What the BMC refused stays refused until a
+// person acts, except that an image may come another way.
+func startsAgain(h provisioner.Host, _ time.Time) (string, bool) {
+	_, installing := Way(h)
+	again := mayStart(h) && h.Status.Tries < MaxTries && !SystemOnDisk(h) && (installing || len(refusedWays(h)) == 0)
+	return fmt.Sprintf("Its BMC can start it again; trying anew (%d of %d tries failed).", h.Status.Tries, MaxTries), again
+}
+
+// mayStart tells whether the BMC of h can and may start it.
+func mayStart(h provisioner.Host) bool {
+	return h.Intent.BMC != nil && h.Intent.Order != "" && h.Intent.Started && free(h) && len(waysIn(h)) > 0
+}
+
+// unstartable is a host that waits for a scout which its BMC refuses to start,
+// by every way.
+func unstartable(h provisioner.Host, _ time.Time) (string, bool) {
+	refusals := refusedWays(h)
+	if len(refusals) == 0 || showedItself(h) || reportIsCurrent(h) || heardSince(h, h.Status.Since) {
+		return "", false
+	}
+	var why []string
+	for _, e := range refusals {
+		why = append(why, refusal(h, e))
+	}
+	return strings.Join(why, " "), true
+}
+
+// mediumRefused is an install attempt whose ISO its BMC does not take.
+func mediumRefused(h provisioner.Host, _ time.Time) (string, bool) {
+	e, ok := errandOf(h, provisioner.ErrandMedium)
+	if way, _ := Way(h); !ok || way != provisioner.WayMedia || !refused(e) || installerSpoke(h) {
+		return "", false
+	}
+	return refusal(h, e), true
+}
+
+// abandoned is a ready host without its scout, whose order was started and whose
+// BMC can bring the scout back.
+func abandoned(h provisioner.Host, now time.Time) (string, bool) {
+	return "Its scout was not heard for a while; its BMC starts it again.",
+		mayStart(h) && h.Intent.Image != "" && !scoutLives(h, now)
+}
+
 func reported(h provisioner.Host, _ time.Time) (string, bool) {
 	return "The scout reported its hardware; checking it against what was ordered.",
 		reportIsCurrent(h) && h.Intent.Order != ""
@@ -113,27 +162,12 @@ func reportIsCurrent(h provisioner.Host) bool {
 	return h.Facts.Report != nil && h.Facts.Report.Attempt == h.Status.Attempt.ID
 }
 
+// overdue asks when h is due, which a BMC that is starting it and bytes that
+// flow put off.
 func overdue(h provisioner.Host, now time.Time) (string, bool) {
-	late := !h.Status.Deadline.IsZero() && now.After(h.Status.Deadline)
-	return fmt.Sprintf("Nothing more was heard in time: %s Last evidence: %s.", Awaiting(h), LastEvidence(h)), late
-}
-
-func overdueUnreported(h provisioner.Host, now time.Time) (string, bool) {
-	why, late := overdue(h, now)
-	return why, late && !reportIsCurrent(h)
-}
-
-// overdueInstall lets a slow transfer come to its end.
-func overdueInstall(h provisioner.Host, now time.Time) (string, bool) {
-	why, late := overdue(h, now)
-	return why, late && now.After(Due(h))
-}
-
-// overdueReceipt counts only the time in which the hand-off's driver could look.
-func overdueReceipt(h provisioner.Host, now time.Time) (string, bool) {
 	due := Due(h)
-	why, _ := overdue(h, now)
-	return why, !due.IsZero() && now.After(due)
+	late := !due.IsZero() && now.After(due)
+	return fmt.Sprintf("Nothing more was heard in time: %s Last evidence: %s.", Awaiting(h), LastEvidence(h)), late
 }
 
 func mismatched(h provisioner.Host, _ time.Time) (string, bool) {
@@ -160,8 +194,7 @@ const scoutGone = time.Minute
 // assigned wants the scout there: its report is of now and it can go over to the
 // installer. A host that was switched off meanwhile begins anew when it boots.
 func assigned(h provisioner.Host, now time.Time) (string, bool) {
-	c := h.Facts.Scout
-	if !h.Intent.Started || h.Intent.Image == "" || c == nil || now.Sub(c.Last) > scoutGone {
+	if !h.Intent.Started || h.Intent.Image == "" || !scoutLives(h, now) {
 		return "", false
 	}
 	disk, ok := installDisk(h)

@@ -1,17 +1,15 @@
 package lifecycle
 
 import (
-	"fmt"
+	"cmp"
 	"slices"
 	"time"
 
-	"github.com/muster-boot/muster/inventory"
-	"github.com/muster-boot/muster/inventory/profile"
 	"github.com/muster-boot/muster/provisioner"
 )
 
 // MaxErrandTries is how often an errand is begun before the BMC counts as
-// refusing it.
+// refusing it. A survey is tried for ever: its BMC may not be plugged in yet.
 const MaxErrandTries = 5
 
 // bootPatience is how long a host may be silent after its BMC started it before
@@ -30,26 +28,35 @@ func Errand(h provisioner.Host, now time.Time) (provisioner.ErrandKind, bool) {
 	}
 	switch h.Status.Phase {
 	case provisioner.Installed, provisioner.Registered, provisioner.Shipped, provisioner.Failed, provisioner.Quarantined:
-		return open(h, provisioner.ErrandClear, leftBehind(h))
-	case provisioner.Unknown, provisioner.Ready:
-		return "", false
-	case provisioner.Expected, provisioner.Discovered, provisioner.Verifying, provisioner.Installing:
+		return open(h, provisioner.ErrandClear, leftBehind(h.Facts.Errands))
+	case provisioner.Ready: // where nothing is to be installed the scout was all
+		return open(h, provisioner.ErrandClear, h.Intent.Image == "" && leftBehind(h.Facts.Errands))
+	case provisioner.Installing:
+		return errandInstalling(h, now)
+	case provisioner.Expected, provisioner.Discovered, provisioner.Verifying:
+		return errandBefore(h, now)
+	case provisioner.Unknown:
 	}
+	return "", false
+}
+
+// errandBefore is what is done for a host that is not verified yet, once its
+// order is started. A host that was faster than its survey is surveyed still.
+func errandBefore(h provisioner.Host, now time.Time) (provisioner.ErrandKind, bool) {
 	if !h.Intent.Started {
 		return "", false
 	}
-	switch h.Status.Phase {
-	case provisioner.Expected:
-		return open(h, provisioner.ErrandSurvey, true)
-	case provisioner.Installing:
-		return errandInstalling(h, now)
+	expected := h.Status.Phase == provisioner.Expected
+	if do, ok := open(h, provisioner.ErrandSurvey, expected || knownBMC(h) == nil); ok || expected {
+		return do, ok
 	}
 	return errandScout(h, now)
 }
 
-// errandScout starts the scout of a host that has none.
+// errandScout starts the scout of a host that has none and is not bringing one
+// up.
 func errandScout(h provisioner.Host, now time.Time) (provisioner.ErrandKind, bool) {
-	if scoutLives(h, now) || reportIsCurrent(h) {
+	if scoutLives(h, now) || reportIsCurrent(h) || comesUp(h, now) {
 		return "", false
 	}
 	for _, do := range waysIn(h) {
@@ -66,17 +73,84 @@ func errandInstalling(h provisioner.Host, now time.Time) (provisioner.ErrandKind
 	way, prepared := Way(h)
 	switch {
 	case SystemOnDisk(h):
-		return open(h, provisioner.ErrandDisk, h.Intent.After == provisioner.AfterPowerOff && callHomeTime(h).IsZero())
+		return open(h, provisioner.ErrandDisk, After(h) == provisioner.AfterPowerOff && callHomeTime(h).IsZero())
 	case !prepared, installerSpoke(h):
 		return "", false
 	case way == provisioner.WayMedia:
 		return open(h, provisioner.ErrandMedium, true)
-	case scoutLives(h, now):
-		return "", false
-	case way == provisioner.WayWrite:
-		return errandScout(h, now)
+	case way == provisioner.WayUEFIHTTP:
+		return open(h, provisioner.ErrandNetwork, true)
 	}
-	return open(h, provisioner.ErrandNetwork, true)
+	return open(h, provisioner.ErrandNetwork, !scoutLives(h, now) && abilities(h).Network)
+}
+
+// After is what the installer of h does when it is done: as its order says, else
+// a host with a BMC powers off, which shows the end of its installation and is
+// the moment to take its medium out.
+func After(h provisioner.Host) provisioner.After {
+	if h.Intent.BMC != nil {
+		return cmp.Or(h.Intent.After, provisioner.AfterPowerOff)
+	}
+	return cmp.Or(h.Intent.After, provisioner.AfterReboot)
+}
+
+// Boots tells whether an errand starts the host.
+func Boots(do provisioner.ErrandKind) bool {
+	return do == provisioner.ErrandNetwork || do == provisioner.ErrandMedium || do == provisioner.ErrandDisk
+}
+
+// GoesOn tells whether an errand that is being done may go on: nobody stopped
+// it, and h is still where it was begun for. A survey changes nothing at the
+// host and is of use wherever it is.
+func GoesOn(h provisioner.Host, e provisioner.Errand) bool {
+	if h.Intent.BMC == nil || h.Intent.Order == "" || !free(h) {
+		return false
+	}
+	if e.Do == provisioner.ErrandSurvey {
+		return true
+	}
+	if e.Attempt != h.Status.Attempt.ID {
+		return false
+	}
+	switch h.Status.Phase {
+	case provisioner.Discovered, provisioner.Verifying:
+		return Boots(e.Do) && h.Intent.Started
+	case provisioner.Installing:
+		return Boots(e.Do)
+	case provisioner.Ready, provisioner.Installed, provisioner.Registered, provisioner.Shipped, provisioner.Failed, provisioner.Quarantined:
+		return e.Do == provisioner.ErrandClear || e.Do == provisioner.ErrandOff
+	case provisioner.Unknown, provisioner.Expected:
+	}
+	return false
+}
+
+// BootOpen is the errand that starts h in its present attempt, begun and neither
+// done nor refused: the BMC may still put the power off. Nothing may be written
+// to the disk until it is done.
+func BootOpen(h provisioner.Host) (provisioner.Errand, bool) {
+	for _, e := range slices.Backward(h.Facts.Errands) {
+		if Boots(e.Do) && e.Attempt == h.Status.Attempt.ID {
+			return e, e.Done.IsZero() && !refused(e)
+		}
+	}
+	return provisioner.Errand{}, false
+}
+
+// Overtaken is the errand of [BootOpen] where the host itself has shown that it
+// was started: what its BMC says of that matters no more.
+func Overtaken(h provisioner.Host) (provisioner.Errand, bool) {
+	e, isOpen := BootOpen(h)
+	if !isOpen {
+		return e, false
+	}
+	way, _ := Way(h)
+	switch {
+	case e.Do == provisioner.ErrandDisk:
+		return e, callHomeTime(h).After(e.Began)
+	case h.Status.Attempt.Phase == provisioner.Installing && (way == provisioner.WayMedia || way == provisioner.WayUEFIHTTP):
+		return e, installerSpoke(h)
+	}
+	return e, installerSpoke(h) || heardScout(h, e.Began)
 }
 
 // installerSpoke tells whether the present attempt showed more than bytes read
@@ -92,30 +166,90 @@ func scoutLives(h provisioner.Host, now time.Time) bool {
 	return c != nil && now.Sub(c.Last) <= scoutGone
 }
 
-// waysIn are the errands by which the scout can be started, the better first. A
-// host with an address of its own has no DHCP server to boot by.
-func waysIn(h provisioner.Host) []provisioner.ErrandKind {
-	var can provisioner.Abilities
-	if h.Facts.BMC != nil {
-		can = h.Facts.BMC.Abilities
+// comesUp tells whether h came to its phase by a boot of its own, and still has
+// time to bring its scout up.
+func comesUp(h provisioner.Host, now time.Time) bool {
+	s := h.Facts.Sighting
+	return s != nil && showedItself(h) && now.Sub(s.Netboot) <= bootPatience
+}
+
+// showedItself tells whether h came to its phase by a boot or a scout.
+func showedItself(h provisioner.Host) bool {
+	since := h.Status.Since.Add(-scoutGone)
+	if s := h.Facts.Sighting; s != nil && s.Netboot.After(since) {
+		return true
 	}
+	return heardScout(h, since)
+}
+
+// knownBMC is what was seen of the BMC that h has now; nil before that.
+func knownBMC(h provisioner.Host) *provisioner.BMC {
+	b := h.Facts.BMC
+	if b == nil || h.Intent.BMC == nil || b.Of != "" && b.Of != h.Intent.BMC.Place() {
+		return nil
+	}
+	return b
+}
+
+func abilities(h provisioner.Host) provisioner.Abilities {
+	if b := knownBMC(h); b != nil {
+		return b.Abilities
+	}
+	return provisioner.Abilities{}
+}
+
+// waysIn are the errands by which the scout can be started, the better first. A
+// host with an address of its own has no DHCP server to boot by; what was
+// refused in an attempt before comes last.
+func waysIn(h provisioner.Host) []provisioner.ErrandKind {
 	var ways []provisioner.ErrandKind
+	can := abilities(h)
 	if can.Network {
 		ways = append(ways, provisioner.ErrandNetwork)
 	}
 	if can.Media {
 		ways = append(ways, provisioner.ErrandMedium)
 	}
-	if h.Intent.Way == provisioner.WayMedia || h.Intent.Row.Static.Address != "" {
+	if h.Intent.Way == provisioner.WayMedia || ownAddress(h) {
 		slices.Reverse(ways)
 	}
+	slices.SortStableFunc(ways, func(a, b provisioner.ErrandKind) int {
+		return cmp.Compare(count(refusedBefore(h, a)), count(refusedBefore(h, b)))
+	})
 	return ways
 }
 
-// errandOf is the errand of that kind in the present attempt and phase.
+func count(yes bool) int {
+	if yes {
+		return 1
+	}
+	return 0
+}
+
+// ownAddress tells whether the manifest gives h an address.
+func ownAddress(h provisioner.Host) bool { return h.Intent.Row.Static.Address != "" }
+
+// refusedBefore tells whether the last errand of that kind, in an attempt before
+// this one, was refused.
+func refusedBefore(h provisioner.Host, do provisioner.ErrandKind) bool {
+	for _, e := range slices.Backward(h.Facts.Errands) {
+		if e.Do == do && e.Attempt != h.Status.Attempt.ID {
+			return refused(e)
+		}
+	}
+	return false
+}
+
+// errandOf is the errand of that kind for the present attempt. A survey counts
+// for the present phase only, and a clearing until the next boot.
 func errandOf(h provisioner.Host, do provisioner.ErrandKind) (provisioner.Errand, bool) {
 	for _, e := range slices.Backward(h.Facts.Errands) {
-		if e.Do == do && e.Attempt == h.Status.Attempt.ID && !e.Began.Before(h.Status.Since) {
+		switch {
+		case do == provisioner.ErrandClear && Boots(e.Do):
+			return provisioner.Errand{}, false
+		case e.Do != do, e.Attempt != h.Status.Attempt.ID:
+		case do == provisioner.ErrandSurvey && e.Began.Before(h.Status.Since):
+		default:
 			return e, true
 		}
 	}
@@ -132,7 +266,7 @@ func open(h provisioner.Host, do provisioner.ErrandKind, wanted bool) (provision
 }
 
 func refused(e provisioner.Errand) bool {
-	return e.Final || e.Problem != "" && e.Tries >= MaxErrandTries
+	return e.Final || e.Do != provisioner.ErrandSurvey && e.Problem != "" && e.Tries >= MaxErrandTries
 }
 
 // failedWay tells whether the BMC refused this way in, or the host stayed silent
@@ -149,17 +283,18 @@ func heardSince(h provisioner.Host, t time.Time) bool {
 	if s := h.Facts.Sighting; s != nil && s.Netboot.After(t) {
 		return true
 	}
-	if c := h.Facts.Scout; c != nil && c.Last.After(t) {
-		return true
-	}
-	return slices.ContainsFunc(h.Facts.Progress, func(p provisioner.Progress) bool { return p.At.After(t) })
+	return heardScout(h, t) || slices.ContainsFunc(h.Facts.Progress, func(p provisioner.Progress) bool { return p.At.After(t) })
+}
+
+func heardScout(h provisioner.Host, t time.Time) bool {
+	return h.Facts.Scout != nil && h.Facts.Scout.Last.After(t)
 }
 
 // leftBehind tells whether a medium or an override may stand since the BMC was
 // last cleared.
-func leftBehind(h provisioner.Host) bool {
+func leftBehind(errands []provisioner.Errand) bool {
 	left := false
-	for _, e := range h.Facts.Errands {
+	for _, e := range errands {
 		switch e.Do {
 		case provisioner.ErrandNetwork, provisioner.ErrandMedium:
 			left = true
@@ -171,68 +306,35 @@ func leftBehind(h provisioner.Host) bool {
 	return left
 }
 
-// awaitingErrand is what stands with the BMC; false where nothing does, or where
-// the host itself has said more since.
-func awaitingErrand(h provisioner.Host) (string, bool) {
-	if h.Intent.BMC == nil || len(h.Facts.Errands) == 0 || installerSpoke(h) {
-		return "", false
-	}
-	last := h.Facts.Errands[len(h.Facts.Errands)-1]
-	e, ok := errandOf(h, last.Do)
-	switch {
-	case !ok:
-		return "", false
-	case refused(e):
-		return fmt.Sprintf("Awaited: a person. The BMC at %s did not do %s: %s Mend it, then run: muster host retry %s",
-			h.BMCAddress(), e.Do, e.Problem, h.ID), true
-	case e.Done.IsZero() && e.Problem != "":
-		return fmt.Sprintf("Awaited: the next try of %s. The BMC said: %s", e.Do, e.Problem), true
-	case e.Done.IsZero():
-		return fmt.Sprintf("Awaited: the BMC doing %s. %s", e.Do, e.Doing), true
-	case e.Do != provisioner.ErrandMedium || heardScout(h, e.Began):
-		return "", false
-	}
-	return awaitingMedium(h), true
-}
-
-func heardScout(h provisioner.Host, t time.Time) bool {
-	return h.Facts.Scout != nil && h.Facts.Scout.Last.After(t)
-}
-
-// awaitingMedium tells a BMC that cannot reach muster from one that stopped.
-func awaitingMedium(h provisioner.Host) string {
-	for _, p := range h.Facts.Progress {
-		if p.Stage == provisioner.StageMedium && p.Bytes > 0 {
-			return fmt.Sprintf("Awaited: the start of what is on its medium. The BMC has read %.1f MB of it, the last at %s.",
-				float64(p.Bytes)/1e6, p.At.UTC().Format("15:04:05"))
+// refusedWays are the present attempt's boot errands that were refused, where
+// all ways in were; else none.
+func refusedWays(h provisioner.Host) []provisioner.Errand {
+	var list []provisioner.Errand
+	for _, do := range waysIn(h) {
+		e, _ := errandOf(h, do)
+		if !refused(e) {
+			return nil
 		}
-	}
-	return "Awaited: the BMC reading its medium. It has not fetched a byte so far; if that stays so, it cannot reach muster's address."
-}
-
-// surveyed is how a host that only has a BMC shows itself.
-func surveyed(h provisioner.Host, _ time.Time) (string, bool) {
-	e, ok := errandOf(h, provisioner.ErrandSurvey)
-	if !ok || e.Done.IsZero() || h.Intent.BMC == nil {
-		return "", false
-	}
-	return fmt.Sprintf("Its BMC at %s answered.", h.BMCAddress()), true
-}
-
-// witnessFindings are what BMC and scout tell differently. What makes another
-// host of it blocks; names and ports are only shown.
-func witnessFindings(h provisioner.Host) []profile.Finding {
-	if h.Facts.Survey == nil || h.Facts.Report == nil {
-		return nil
-	}
-	var list []profile.Finding
-	for _, d := range inventory.Disagreements(h.Facts.Report.Report, h.Facts.Survey.Report) {
-		list = append(list, profile.Finding{
-			Check: "witnesses", Slot: d.What,
-			Expected: d.BMC + " as the BMC says", Seen: d.Scout + " as the scout says",
-			Witness: inventory.Scout, Blocking: d.What != "Maker" && d.What != "Network ports",
-			Advice: "One of the two reads another host, or reads this one wrongly: compare both with the label, and the BMC's address with the manifest.",
-		})
+		list = append(list, e)
 	}
 	return list
+}
+
+// turnAwaited tells whether h waits for its turn at being started by its BMC.
+func turnAwaited(h provisioner.Host) bool {
+	if h.Intent.BMC == nil || h.Intent.Order == "" || !free(h) || slices.ContainsFunc(h.Facts.Errands, func(e provisioner.Errand) bool {
+		return Boots(e.Do) && e.Attempt == h.Status.Attempt.ID
+	}) {
+		return false
+	}
+	way, _ := Way(h)
+	switch h.Status.Phase {
+	case provisioner.Discovered:
+		return h.Intent.Started && len(waysIn(h)) > 0 && !reportIsCurrent(h) && !showedItself(h)
+	case provisioner.Installing:
+		return way == provisioner.WayMedia && !installerSpoke(h)
+	case provisioner.Unknown, provisioner.Expected, provisioner.Verifying, provisioner.Ready, provisioner.Installed,
+		provisioner.Registered, provisioner.Shipped, provisioner.Failed, provisioner.Quarantined:
+	}
+	return false
 }

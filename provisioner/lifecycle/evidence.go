@@ -17,10 +17,7 @@ func Awaiting(h provisioner.Host) string {
 	case provisioner.Unknown:
 		return "Awaited: nothing. It is in no manifest and its network is silent; list it in an order to have it answered."
 	case provisioner.Expected:
-		if lacks := h.BMCLacks(); lacks != "" {
-			return "Awaited: a network boot of this host, or a person. " + lacks
-		}
-		return "Awaited: a network boot of this host. Power it on with the network first in its boot order."
+		return awaitingExpected(h)
 	case provisioner.Discovered:
 		return awaitingDiscovered(h)
 	case provisioner.Verifying:
@@ -37,11 +34,11 @@ func Awaiting(h provisioner.Host) string {
 			return "Awaited: a person. " + a.Text
 		}
 		if w, ok := waits(h); ok && w.Text != "" {
-			return "Awaited: " + w.Text
+			return "Awaited: " + w.Text + leftInBMC(h)
 		}
-		return fmt.Sprintf("Awaited: the registration of the agent (hand-off %s) with the token of attempt %s.", h.Intent.Handoff, h.Status.Attempt.ID)
+		return fmt.Sprintf("Awaited: the registration of the agent (hand-off %s) with the token of attempt %s.%s", h.Intent.Handoff, h.Status.Attempt.ID, leftInBMC(h))
 	case provisioner.Registered:
-		return "Awaited: nothing. It is done."
+		return "Awaited: nothing. It is done." + leftInBMC(h)
 	case provisioner.Shipped:
 		return awaitingShipped(h)
 	case provisioner.Failed:
@@ -55,7 +52,23 @@ func Awaiting(h provisioner.Host) string {
 	return "Awaited: nothing."
 }
 
+func awaitingExpected(h provisioner.Host) string {
+	lacks := h.BMCLacks()
+	switch {
+	case lacks != "":
+		return "Awaited: a network boot of this host, or a person. " + lacks
+	case h.Intent.BMC == nil:
+		return "Awaited: a network boot of this host. Power it on with the network first in its boot order."
+	case !h.Intent.Started:
+		return fmt.Sprintf("Awaited: a person. Run: muster order start %s. muster then starts the host by its BMC at %s.", h.Intent.Order, h.BMCAddress())
+	}
+	return fmt.Sprintf("Awaited: the first answer of its BMC at %s.", h.BMCAddress())
+}
+
 func awaitingDiscovered(h provisioner.Host) string {
+	if text := whyNoWayIn(h); text != "" && !reportIsCurrent(h) {
+		return text
+	}
 	switch {
 	case !reportIsCurrent(h):
 		return "Awaited: the scout's report."
@@ -93,12 +106,22 @@ func awaitingInstalling(h provisioner.Host) string {
 		return "Awaited: the installer beginning to write to the disk."
 	case Reached(h, provisioner.StageMedium):
 		return "Awaited: the start of the installer, whose ISO is being read."
+	case way == provisioner.WayMedia && h.Intent.BMC != nil:
+		return "Awaited: the start of the host from its medium, by its BMC" + because(h)
 	case way == provisioner.WayMedia:
 		return fmt.Sprintf("Awaited: a person. Put the host's ISO (muster host medium %s prints its URL) into its drive and boot the host from it.", h.ID)
 	case way == provisioner.WayUEFIHTTP:
 		return awaitingHTTPBoot(h)
 	}
-	return "Awaited: the installer's start."
+	return "Awaited: the installer's start" + because(h)
+}
+
+// because ends a sentence with why the image goes the way that it goes.
+func because(h provisioner.Host) string {
+	if p := h.Facts.Prepared; p != nil && p.Because != "" {
+		return fmt.Sprintf(" (it goes by %s, %s).", p.Way, p.Because)
+	}
+	return "."
 }
 
 // awaitingHTTPBoot says at once what keeps firmware that came by PXE from its

@@ -49,15 +49,19 @@ func instructInstalling(h provisioner.Host, say string) inventory.Instruction {
 		return leave(h)
 	}
 	way, _ := Way(h)
+	wait := inventory.Instruction{Do: inventory.Wait, Attempt: string(h.Status.Attempt.ID), Say: say, Again: againLater}
 	switch way {
 	case provisioner.WayNetboot:
 		return now(h, inventory.Install, say)
 	case provisioner.WayWrite:
 		return now(h, inventory.WriteDisk, say)
 	case provisioner.WayUEFIHTTP:
-		return now(h, inventory.Reboot, say)
+		if h.Intent.BMC == nil {
+			return now(h, inventory.Reboot, say)
+		}
+		return wait // its BMC starts it, told what from
 	case provisioner.WayMedia:
-		return inventory.Instruction{Do: inventory.Wait, Attempt: string(h.Status.Attempt.ID), Say: say, Again: againLater}
+		return wait
 	}
 	return inventory.Instruction{Do: inventory.Wait, Say: say, Again: againSoon}
 }
@@ -66,7 +70,7 @@ func instructInstalling(h provisioner.Host, say string) inventory.Instruction {
 // wrote it itself must end as the order says.
 func leave(h provisioner.Host) inventory.Instruction {
 	way, _ := Way(h)
-	if way == provisioner.WayWrite && h.Intent.After == provisioner.AfterPowerOff && callHomeTime(h).IsZero() {
+	if way == provisioner.WayWrite && After(h) == provisioner.AfterPowerOff && callHomeTime(h).IsZero() {
 		return now(h, inventory.PowerOff, "The disk is written; powering off, as its order says.")
 	}
 	return now(h, inventory.Reboot, "The installer is done; rebooting into what it installed.")

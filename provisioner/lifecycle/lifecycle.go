@@ -8,6 +8,7 @@
 package lifecycle
 
 import (
+	"slices"
 	"time"
 
 	"github.com/muster-boot/muster/inventory/profile"
@@ -45,13 +46,16 @@ type Effect struct {
 	Handled  provisioner.Requests
 	Erase    bool // a person granted erasing to the next install attempt
 	Reset    bool // a person spoke: tries count from zero
+	// Unreached is a way by which the image did not reach the host, with moves to
+	// failed.
+	Unreached provisioner.Way
 }
 
 // Next returns the move that h makes at now, by the first rule that matches;
 // false when it stays where it is.
 func Next(h provisioner.Host, now time.Time) (Move, bool) {
 	for _, r := range table {
-		if !r.from(h.Status.Phase) || r.To == h.Status.Phase {
+		if !r.from(h.Status.Phase) {
 			continue
 		}
 		if why, ok := r.If(h, now); ok {
@@ -69,7 +73,7 @@ func Next(h provisioner.Host, now time.Time) (Move, bool) {
 // the caller so that [Apply] stays pure.
 type Mint struct {
 	Attempt provisioner.AttemptID
-	Token   provisioner.Secret // of an install attempt
+	Token   provisioner.Secret // of an attempt
 	Key     provisioner.Secret // of a scout's run
 }
 
@@ -90,7 +94,10 @@ func Apply(h provisioner.Host, m Move, now time.Time, d Deadlines, mint Mint) pr
 	s.Deadline = deadline(h, now, d)
 	s.Handled = raise(s.Handled, m.Effect.Handled)
 	if m.Effect.Reset {
-		s.Tries, s.Erase = 0, m.Effect.Erase
+		s.Tries, s.Erase, s.Unreached = 0, m.Effect.Erase, nil
+	}
+	if way := m.Effect.Unreached; way != "" && !slices.Contains(s.Unreached, way) {
+		s.Unreached = append(slices.Clone(s.Unreached), way)
 	}
 	if m.Effect.Findings != nil || m.To == provisioner.Ready {
 		s.Findings = m.Effect.Findings
@@ -106,13 +113,13 @@ func Apply(h provisioner.Host, m Move, now time.Time, d Deadlines, mint Mint) pr
 func begin(s *provisioner.Status, m Move, now time.Time, mint Mint) {
 	switch m.To {
 	case provisioner.Discovered:
-		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now}
+		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now, Token: mint.Token}
 		s.Findings = nil
 		if s.Key == "" { // else a scout may be running with it
 			s.Key = mint.Key
 		}
 	case provisioner.Verifying:
-		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now}
+		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now, Token: mint.Token}
 	case provisioner.Installing:
 		s.Attempt = provisioner.Attempt{ID: mint.Attempt, Phase: m.To, Began: now,
 			Token: mint.Token, Disk: m.Effect.Disk, Erase: s.Erase}
@@ -148,17 +155,44 @@ func deadline(h provisioner.Host, now time.Time, d Deadlines) time.Time {
 }
 
 // Due is when h must be looked at again if nothing happens; zero where it waits
-// for a person.
+// for a person, or for its BMC, whose errands have bounds of their own.
 func Due(h provisioner.Host) time.Time {
+	_, starting := BootOpen(h)
 	switch {
 	case h.Status.Phase == provisioner.Discovered && reportIsCurrent(h):
 		return time.Time{}
-	case h.Status.Phase == provisioner.Installing && !h.Status.Deadline.IsZero():
+	case h.Status.Deadline.IsZero():
+		return time.Time{}
+	case working(h) && (starting || turnAwaited(h)):
+		return time.Time{}
+	case h.Status.Phase == provisioner.Installing:
 		return dueInstall(h)
-	case h.Status.Phase == provisioner.Installed && !h.Status.Deadline.IsZero():
+	case h.Status.Phase == provisioner.Installed:
 		return dueReceipt(h)
 	}
-	return h.Status.Deadline
+	return dueStarted(h)
+}
+
+// working are the phases in which a BMC starts its host.
+func working(h provisioner.Host) bool {
+	switch h.Status.Phase {
+	case provisioner.Discovered, provisioner.Verifying, provisioner.Installing:
+		return true
+	case provisioner.Unknown, provisioner.Expected, provisioner.Ready, provisioner.Installed, provisioner.Registered,
+		provisioner.Shipped, provisioner.Failed, provisioner.Quarantined:
+	}
+	return false
+}
+
+// dueStarted is the deadline of h, counted from when its BMC started it.
+func dueStarted(h provisioner.Host) time.Time {
+	due := h.Status.Deadline
+	for _, e := range h.Facts.Errands {
+		if after := e.Done.Add(due.Sub(h.Status.Since)); Boots(e.Do) && e.Attempt == h.Status.Attempt.ID && after.After(due) {
+			return after
+		}
+	}
+	return due
 }
 
 // Bounds of how bytes that flow put the install deadline off.
@@ -170,8 +204,8 @@ const (
 // dueInstall is the deadline of h, or somewhat after the last byte that it was
 // given where that is later: a BMC may read an ISO for hours.
 func dueInstall(h provisioner.Host) time.Time {
-	due := h.Status.Deadline
-	last := h.Status.Since.Add(maxStretch * due.Sub(h.Status.Since))
+	due := dueStarted(h)
+	last := h.Status.Since.Add(maxStretch * h.Status.Deadline.Sub(h.Status.Since))
 	for _, p := range h.Facts.Progress {
 		if flows := p.At.Add(flowPatience); p.Attempt == h.Status.Attempt.ID && flows.After(due) {
 			due = flows

@@ -55,7 +55,7 @@ func Departs(h provisioner.Host, now, listening time.Time) (d provisioner.Depart
 	if byBMC(h) {
 		e, done := offSince(h, f)
 		d.By = provisioner.SignBMC
-		d.Proof = fmt.Sprintf("Its BMC at %s read power Off, with no medium of muster's in, at %s.", h.Intent.BMC.Address, clock(e.Done))
+		d.Proof = fmt.Sprintf("Its BMC at %s read power Off, with no medium of muster's in, at %s.", h.BMCAddress(), clock(e.Done))
 		return d, f.Last.Add(grace), done
 	}
 	since := lastHeard(h, f)
@@ -125,7 +125,7 @@ func errandParting(h provisioner.Host, now time.Time) (provisioner.ErrandKind, b
 		return "", false
 	}
 	if !told || now.Sub(f.Last) < grace {
-		return open(h, provisioner.ErrandClear, leftBehind(h))
+		return open(h, provisioner.ErrandClear, leftBehind(h.Facts.Errands))
 	}
 	if e, ok := errandOf(h, provisioner.ErrandOff); ok && !e.Done.IsZero() && !e.Done.After(f.Last) {
 		return provisioner.ErrandOff, true // it is on again
@@ -146,7 +146,7 @@ func shipped(h provisioner.Host, _ time.Time) (string, bool) {
 // overdueInstalled waits for ever for the record of a host that is off: nothing
 // that the host could do is missing.
 func overdueInstalled(h provisioner.Host, now time.Time) (string, bool) {
-	why, late := overdueReceipt(h, now)
+	why, late := overdue(h, now)
 	_, off := Departed(h)
 	return why, late && !(Parts(h) && off)
 }
@@ -165,7 +165,7 @@ func awaitingDeparture(h provisioner.Host) string {
 		return "Awaited: the next call of the installed system, which is then told to power off. Where it does not come, restart the host."
 	case sent && refused(e):
 		return fmt.Sprintf("Awaited: a minute of silence. The BMC at %s does not switch the host off: %s Where it stays on, switch it off by hand.",
-			h.Intent.BMC.Address, e.Problem)
+			h.BMCAddress(), e.Problem)
 	case !byBMC(h):
 		return fmt.Sprintf("Awaited: a minute of silence. The host was told to power off at %s; where it stays on, switch it off.", clock(f.Last))
 	case sent && e.Problem != "":

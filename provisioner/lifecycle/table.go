@@ -10,7 +10,7 @@ import (
 
 // A Rule is one arrow of the drawing.
 type Rule struct {
-	From   []provisioner.Phase // empty: from any other phase
+	From   []provisioner.Phase // empty: from any other phase; a phase may be entered anew from itself
 	When   string              // the condition in a few words, for the drawing
 	If     func(h provisioner.Host, now time.Time) (why string, ok bool)
 	To     provisioner.Phase
@@ -19,7 +19,7 @@ type Rule struct {
 }
 
 func (r Rule) from(p provisioner.Phase) bool {
-	return len(r.From) == 0 || slices.Contains(r.From, p)
+	return len(r.From) == 0 && p != r.To || slices.Contains(r.From, p)
 }
 
 func phases(p ...provisioner.Phase) []provisioner.Phase { return p }
@@ -40,7 +40,7 @@ var table = []Rule{
 	{phases(provisioner.Quarantined), "release asked, was shipped", releasedFrom(provisioner.Shipped), provisioner.Shipped, Operator, startOver},
 	{phases(provisioner.Quarantined), "release asked, was installed", releasedFrom(provisioner.Installed), provisioner.Installed, Operator, startOver},
 	{phases(provisioner.Quarantined), "release asked", releaseAsked, provisioner.Expected, Operator, startOver},
-	{phases(provisioner.Discovered, provisioner.Verifying, provisioner.Ready, provisioner.Installing, provisioner.Failed),
+	{phases(provisioner.Expected, provisioner.Discovered, provisioner.Verifying, provisioner.Ready, provisioner.Installing, provisioner.Failed),
 		"retry asked", retryAsked, provisioner.Expected, Operator, startOver},
 
 	{phases(provisioner.Unknown), "a person listed or approved it", listed, provisioner.Expected, Operator, nil},
@@ -50,7 +50,8 @@ var table = []Rule{
 	{phases(provisioner.Expected), "its BMC answered", surveyed, provisioner.Discovered, Success, nil},
 
 	{phases(provisioner.Discovered), "scout reported, host is listed", reported, provisioner.Verifying, Success, nil},
-	{phases(provisioner.Discovered), "deadline: no report", overdueUnreported, provisioner.Failed, Deadline, nil},
+	{phases(provisioner.Discovered), "deadline: no report", overdue, provisioner.Failed, Deadline, nil},
+	{phases(provisioner.Discovered), "its BMC refuses every way to start it", unstartable, provisioner.Failed, Failure, nil},
 
 	{phases(provisioner.Verifying, provisioner.Ready), "hardware differs", mismatched, provisioner.Quarantined, Refusal, verdict},
 	{phases(provisioner.Verifying), "hardware matches", verified, provisioner.Ready, Success, verdict},
@@ -58,10 +59,12 @@ var table = []Rule{
 
 	{phases(provisioner.Ready), "boots from the network again", bootsAgain, provisioner.Discovered, Success, nil},
 	{phases(provisioner.Ready), "order started, names an image, scout is there", assigned, provisioner.Installing, Success, target},
+	{phases(provisioner.Ready), "order started, scout is gone, its BMC can bring it back", abandoned, provisioner.Discovered, Success, nil},
 
 	{phases(provisioner.Installing), "this attempt called home", calledHome, provisioner.Installed, Success, nil},
 	{phases(provisioner.Installing), "the scout could not write the disk", writeFailed, provisioner.Failed, Failure, nil},
-	{phases(provisioner.Installing), "deadline: no call-home, and no bytes flow", overdueInstall, provisioner.Failed, Deadline, nil},
+	{phases(provisioner.Installing), "its BMC does not take its medium", mediumRefused, provisioner.Failed, Failure, unreached},
+	{phases(provisioner.Installing), "deadline: no call-home, and no bytes flow", overdue, provisioner.Failed, Deadline, unreached},
 
 	{phases(provisioner.Installed), "receipt stored", receipted, provisioner.Registered, Success, nil},
 	{phases(provisioner.Installed), "ships, is off, and its record is written", shipped, provisioner.Shipped, Success, nil},
@@ -71,6 +74,7 @@ var table = []Rule{
 	{phases(provisioner.Failed), "ships, is off, and its record is written after all", shipped, provisioner.Shipped, Success, nil},
 	{phases(provisioner.Failed), "called home after all", calledHomeLate, provisioner.Installed, Success, nil},
 	{phases(provisioner.Failed), "shows itself again, tries left", returned, provisioner.Discovered, Success, nil},
+	{phases(provisioner.Failed), "its BMC can start it again, tries left", startsAgain, provisioner.Expected, Success, nil},
 }
 
 // verdict, target, grantErase and startOver are the effects of moves.
