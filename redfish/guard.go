@@ -41,6 +41,13 @@ func (g *Guard) Check(t Target) error {
 	return nil
 }
 
+// Forget allows one more try of a password: a person says that it is right now.
+func (g *Guard) Forget(t Target) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	delete(g.refused, t.key())
+}
+
 // Note keeps a refusal; a fault of another cause is no refusal.
 func (g *Guard) Note(t Target, f *Fault) {
 	if g == nil || f == nil || f.Cause != WrongPassword {

@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -65,6 +66,9 @@ type Controller struct {
 	opts  Options
 	guard redfish.Guard
 	turns turns
+
+	mu    sync.Mutex
+	asked map[provisioner.HostID]provisioner.Requests // that were known at the last call
 }
 
 // New makes a Controller. Nothing is sent.
@@ -76,7 +80,7 @@ func New(o Options) *Controller {
 		o.Waiting = func(string) {}
 	}
 	o.IPMIPort = cmp.Or(o.IPMIPort, "623")
-	return &Controller{opts: o}
+	return &Controller{opts: o, asked: map[provisioner.HostID]provisioner.Requests{}}
 }
 
 // Survey reads who the BMC is, what it can, and the hardware. The report is nil
@@ -97,12 +101,48 @@ func (c *Controller) Survey(ctx context.Context, h provisioner.Host) (provisione
 // call after a crash goes on from there.
 func (c *Controller) Do(ctx context.Context, h provisioner.Host, do provisioner.ErrandKind, r provisioner.Rendering, doing func(string)) (provisioner.BMC, error) {
 	seen := before(h)
+	if doing == nil {
+		doing = c.opts.Waiting
+	}
 	err := c.call(ctx, h, doing, func(l line) (err error) {
+		if do == provisioner.ErrandDisk {
+			if err := c.awaitOff(ctx, l, doing); err != nil {
+				return err
+			}
+		}
 		seen, err = l.do(ctx, h, do, r)
 		seen.Of = h.Intent.BMC.Place()
 		return err
 	})
 	return seen, err
+}
+
+// Bounds of how long an installer may take to power off after it said that it
+// is done, and how often that is looked at.
+const (
+	offPatience = 10 * time.Minute
+	offPoll     = 3 * time.Second
+)
+
+// awaitOff waits until an installer has switched its host off, so that neither
+// its medium is taken away under it nor a host counted as started that is about
+// to go off. One that stays on may have started from its disk by itself, also
+// when this is done a second time: the host then tells.
+func (c *Controller) awaitOff(ctx context.Context, l line, doing func(string)) error {
+	poll, patience := cmp.Or(c.opts.Pace.Poll, offPoll), cmp.Or(c.opts.Pace.Patience, offPatience)
+	for range int(patience / poll) {
+		power, err := l.power(ctx)
+		if err != nil || power == redfish.Off {
+			return err
+		}
+		doing("the host powers off, now that its disk is written")
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(poll):
+		}
+	}
+	return nil
 }
 
 // before is what was known of a host's BMC before a call. What was seen of the
@@ -119,6 +159,7 @@ func before(h provisioner.Host) provisioner.BMC {
 type line interface {
 	survey(ctx context.Context, h provisioner.Host) (provisioner.BMC, *inventory.Report, error)
 	do(ctx context.Context, h provisioner.Host, do provisioner.ErrandKind, r provisioner.Rendering) (provisioner.BMC, error)
+	power(ctx context.Context) (redfish.Power, error)
 	check(ctx context.Context) (Checked, error)
 	close(ctx context.Context) error
 }
@@ -137,6 +178,7 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(st
 		return err
 	}
 	words.Address = target.Address
+	c.forgive(h, target)
 	leave, err := c.turns.enter(ctx, words.Address, func() { doing("another errand at this BMC is under way") })
 	if err != nil {
 		return &provisioner.Fault{Kind: provisioner.Retry, Op: "wait for the BMC at " + words.Address, Err: err}
@@ -151,6 +193,17 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(st
 		c.opts.Log.Warn().Err(cerr).Str("host", string(h.ID)).Msg("a session was left at a BMC") // the errand stands as it is
 	}
 	return fault(err)
+}
+
+// forgive lets a password that was refused be shown once more when a person has
+// asked since: the account may have been mended in the BMC.
+func (c *Controller) forgive(h provisioner.Host, t redfish.Target) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if was, known := c.asked[h.ID]; known && was != h.Status.Handled {
+		c.guard.Forget(t)
+	}
+	c.asked[h.ID] = h.Status.Handled
 }
 
 // target opens the password. What a person gave as fingerprint goes before what

@@ -32,6 +32,11 @@ func (c *Controller) connectIPMI(t redfish.Target) (line, error) {
 
 func (*ipmiLine) close(context.Context) error { return nil }
 
+func (l *ipmiLine) power(ctx context.Context) (redfish.Power, error) {
+	power, err := l.bmc.Power(ctx)
+	return power, l.noted(err)
+}
+
 // survey reads the power, which shows that the account is good. IPMI tells
 // nothing of the hardware.
 func (l *ipmiLine) survey(ctx context.Context, h provisioner.Host) (provisioner.BMC, *inventory.Report, error) {

@@ -29,6 +29,8 @@ func (c *Controller) connectRedfish(ctx context.Context, t redfish.Target, known
 
 func (l *redfishLine) close(ctx context.Context) error { return l.bmc.Close(ctx) }
 
+func (l *redfishLine) power(ctx context.Context) (redfish.Power, error) { return l.bmc.Power(ctx) }
+
 func (l *redfishLine) survey(ctx context.Context, h provisioner.Host) (provisioner.BMC, *inventory.Report, error) {
 	seen := l.seen(before(h), "")
 	can, err := l.bmc.Check(ctx, sampleMedium(), l.c.opts.Now)
