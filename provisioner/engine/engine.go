@@ -59,6 +59,7 @@ type Options struct {
 	Drivers   []handoff.Driver
 	// Controller may be nil: hosts with a BMC are then worked like those without.
 	Controller Controller
+	PowerOn    lifecycle.Pace // of starting hosts by their BMCs; the zero one is unbounded
 	Deadlines  lifecycle.Deadlines
 	Holder     string // who holds the lease: unique to one server and kept over its restarts
 	Log        zerolog.Logger
@@ -83,6 +84,7 @@ type Engine struct {
 	queue   *queue
 	hosts   locks[provisioner.HostID]
 	orders  locks[handoffKey]
+	errands *errands
 	newHost sync.Mutex // one sighting at a time makes a host
 
 	mu     sync.Mutex
@@ -98,7 +100,7 @@ func New(o Options) *Engine {
 		o.Now = time.Now
 	}
 	e := &Engine{
-		Options: o, drivers: map[string]handoff.Driver{}, queue: newQueue(o.Now),
+		Options: o, drivers: map[string]handoff.Driver{}, queue: newQueue(o.Now), errands: newErrands(o.Now),
 		opened: newLRU[provisioner.AttemptID, provisioner.Rendering](openedKept),
 		meters: newLRU[provisioner.AttemptID, *meter](maxMeters),
 	}
@@ -124,6 +126,12 @@ func (e *Engine) Run(ctx context.Context, ready chan<- struct{}) error {
 	g.Go(func() error { return e.closeOrders(ctx) })
 	for range workers {
 		g.Go(func() error { return e.work(ctx) })
+	}
+	if e.Controller != nil {
+		e.errands.recall(e.PowerOn, e.Mirror.Hosts())
+		for range errandsAtOnce {
+			g.Go(func() error { return e.sendBMCs(ctx) })
+		}
 	}
 	if err := g.Wait(); err != nil && !errors.Is(err, context.Canceled) {
 		return err
@@ -262,6 +270,7 @@ func (e *Engine) settleOne(ctx context.Context, id provisioner.HostID) (provisio
 	for range maxSteps {
 		h, err := e.Store.Host(ctx, id)
 		if err != nil {
+			e.errands.stop(id, func(*errand) bool { return provisioner.KindOf(err) != provisioner.NotFound })
 			return h, err
 		}
 		moved, again, err := e.step(ctx, h)
@@ -293,6 +302,9 @@ func (e *Engine) step(ctx context.Context, h provisioner.Host) (moved bool, agai
 	moved, again, err = e.duty(ctx, h)
 	if moved || err != nil {
 		return moved, again, err
+	}
+	if moved, err := e.mind(ctx, h); moved || err != nil {
+		return moved, time.Time{}, err
 	}
 	due, err := e.saveCounts(ctx, h)
 	return false, soonest(again, due), err

@@ -139,7 +139,7 @@ func (s *service) Close(_ context.Context, b handoff.Batch) (handoff.Closed, err
 // served is a site with one host of an order that goes by the service.
 func served(t *testing.T, kv store.Engine, c *clock, svc *service) *site {
 	t.Helper()
-	s := openWith(t, kv, c, "k", svc)
+	s := openWith(t, kv, c, "k", with(svc))
 	s.list(t, hostID, provisioner.Row{Serial: "SN-1", MACs: []string{mac1}})
 	edit(t, s, func(h *provisioner.Host) { h.Intent.Handoff = "service" })
 	return s
@@ -264,7 +264,7 @@ func TestClosingThatWasBegunIsDoneBeforeTheOrderIsOpenedAgain(t *testing.T) {
 		t.Fatalf("kept %+v", kept)
 	}
 	s.stop()
-	s = openWith(t, kv, c, "k", svc)
+	s = openWith(t, kv, c, "k", with(svc))
 	edit(t, s, func(h *provisioner.Host) { h.Intent.Requests.Reinstall++ })
 	s.settled(t)
 	s.see(t, mac1)
@@ -293,14 +293,14 @@ func TestAKilledServerOpensAndClosesAnOrderAsAHealthyOne(t *testing.T) {
 				svc, kv, c := newService(), bolt(t), newClock()
 				served(t, kv, c, svc).stop()
 				dying := &crashing{Engine: kv, after: after, left: n + 1}
-				p := newProgram(t, openWith(t, dying, c, "k", svc), nil)
+				p := newProgram(t, openWith(t, dying, c, "k", with(svc)), nil)
 				p.calls = p.calls[:len(p.calls)-1] // its agent registers with the service alone
 				for !drive(t, p) || !closed(t, p.s, svc, p.attempt) {
 					if !dying.dead() {
 						t.Fatal("it does not come to its end, and nobody was killed")
 					}
 					p.s.stop()
-					p.s = openWith(t, kv, c, "k", svc)
+					p.s = openWith(t, kv, c, "k", with(svc))
 				}
 				if valid, made := svc.counts(); valid != 0 || made != 1 {
 					t.Errorf("%d keys of %d", valid, made)

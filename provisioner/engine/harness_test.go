@@ -72,12 +72,14 @@ func (i *installer) Render(_ context.Context, h provisioner.Host, carry handoff.
 	}}, i.fails
 }
 
+const scoutImage = "sha256:scout"
+
 func (i *installer) ScoutMedium(_ context.Context, h provisioner.Host) (provisioner.Rendering, error) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	i.media++
 	args := []string{"muster.token=" + h.Status.Key.Reveal(), fmt.Sprintf("made=%d", i.media)}
-	return provisioner.Rendering{Image: "sha256:scout", Medium: []provisioner.Change{{Args: args}}}, i.noScout
+	return provisioner.Rendering{Image: scoutImage, Medium: []provisioner.Change{{Args: args}}}, i.noScout
 }
 
 func (i *installer) rendered() int {
@@ -161,18 +163,22 @@ func open(t *testing.T, kv store.Engine, c *clock) *site {
 	return openWith(t, kv, c, "k")
 }
 
-// openWith has a key and further hand-offs of its own.
-func openWith(t *testing.T, kv store.Engine, c *clock, key string, further ...handoff.Driver) *site {
+// openWith has a key of its own, and options that the test changes.
+func openWith(t *testing.T, kv store.Engine, c *clock, key string, change ...func(*Options)) *site {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	s := store.New(kv, c.now)
 	m := store.NewMirror(s)
 	i, records := &installer{scout: "v1"}, &shelf{}
-	e := New(Options{
-		Store: s, Mirror: m, Installer: i, Box: box(t, key), Recorder: records, Drivers: append([]handoff.Driver{callhome.Driver{}}, further...),
+	o := Options{
+		Store: s, Mirror: m, Installer: i, Box: box(t, key), Recorder: records, Drivers: []handoff.Driver{callhome.Driver{}},
 		Deadlines: lifecycle.Deadlines{Discover: 10 * time.Minute, Verify: 10 * time.Minute, Install: 30 * time.Minute, Register: 15 * time.Minute},
 		Holder:    "test", Log: zerolog.Nop(), Now: c.now,
-	})
+	}
+	for _, f := range change {
+		f(&o)
+	}
+	e := New(o)
 	var running sync.WaitGroup
 	ready := make(chan struct{})
 	running.Go(func() { _ = m.Run(ctx) })
@@ -191,6 +197,11 @@ func openWith(t *testing.T, kv store.Engine, c *clock, key string, further ...ha
 		t.Fatal("the engine never took its lease")
 	}
 	return st
+}
+
+// with adds a hand-off.
+func with(d handoff.Driver) func(*Options) {
+	return func(o *Options) { o.Drivers = append(o.Drivers, d) }
 }
 
 func box(t *testing.T, key string) *seal.Box {
@@ -221,13 +232,18 @@ func newClock() *clock { return &clock{at: time.Date(2026, 5, 4, 9, 0, 0, 0, tim
 // list puts a host of a started order into the store.
 func (s *site) list(t *testing.T, id provisioner.HostID, row provisioner.Row) {
 	t.Helper()
+	s.listWith(t, id, row, nil)
+}
+
+func (s *site) listWith(t *testing.T, id provisioner.HostID, row provisioner.Row, bmc *provisioner.Controller) {
+	t.Helper()
 	rules, ok := profile.Builtin("edge-minimum")
 	if !ok {
 		t.Fatal("no profile edge-minimum")
 	}
 	h := provisioner.Host{
 		ID: id, Created: s.clock.now(),
-		Intent: provisioner.Intent{Order: "o1", Row: row, Rules: rules, Image: "sha256:1", Handoff: "callhome", Started: true},
+		Intent: provisioner.Intent{Order: "o1", Row: row, Rules: rules, Image: "sha256:1", Handoff: "callhome", Started: true, BMC: bmc},
 		Status: provisioner.Status{Phase: provisioner.Expected, Since: s.clock.now(), Why: "Listed in order o1, not seen yet."},
 	}
 	c := store.Change{Put: []provisioner.Host{h}}
@@ -321,3 +337,5 @@ func (s *site) checkJournal(t *testing.T, id provisioner.HostID) []provisioner.E
 	}
 	return entries
 }
+
+func change(h provisioner.Host) store.Change { return store.Change{Put: []provisioner.Host{h}} }

@@ -1,7 +1,9 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -143,18 +145,28 @@ func (e *Engine) Progress(ctx context.Context, id provisioner.HostID, s inventor
 
 // Step takes a stage that an installer reached. The stage "writing" is asked
 // before the first destructive act and is refused when the attempt may not
-// (any longer) install, so that an installer nobody waits for writes nothing.
+// (any longer) install, so that an installer nobody waits for writes nothing;
+// with a Retry fault while the BMC may still take the power away.
 func (e *Engine) Step(ctx context.Context, attempt provisioner.AttemptID, stage, detail string) error {
 	id, err := e.hostOf(ctx, attempt)
 	if err != nil {
 		return err
 	}
-	if _, err := e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: stage, Detail: detail}, "installer"); err != nil {
+	_, err = e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: stage, Detail: detail}, "installer")
+	if errors.Is(err, errBeingStarted) { // who asks is heard all the same, and that ends it
+		_, heard := e.addStep(ctx, id, provisioner.Step{Attempt: attempt, Stage: provisioner.StageEarly}, "installer")
+		err = errors.Join(err, heard)
+	}
+	if err != nil && !errors.Is(err, errBeingStarted) {
 		return err
 	}
-	_, err = e.settle(ctx, id)
-	return err
+	_, settled := e.settle(ctx, id)
+	return cmp.Or(err, settled)
 }
+
+// errBeingStarted refuses for a moment to let a host be written to that its BMC
+// may still switch off.
+var errBeingStarted = errors.New("its BMC is still about to start this host; ask again in a few seconds")
 
 // Fetched notes that a file of an attempt was asked for by the host.
 func (e *Engine) Fetched(ctx context.Context, attempt provisioner.AttemptID, stage string) error {
@@ -192,6 +204,9 @@ func mayStep(h provisioner.Host, s provisioner.Step) error {
 	if s.Stage == provisioner.StageWriting && lifecycle.SystemOnDisk(h) { // an ISO that stays in its drive boots again
 		return &provisioner.Fault{Kind: provisioner.Gone, Err: fmt.Errorf(
 			"the disk of host %s is written: take the installer's medium out and boot it from its disk", h.ID)}
+	}
+	if _, open := lifecycle.BootOpen(h); open && s.Stage == provisioner.StageWriting {
+		return &provisioner.Fault{Kind: provisioner.Retry, Op: "host " + string(h.ID), Err: errBeingStarted}
 	}
 	if len(stepsOf(h.Facts.Steps, s.Attempt)) >= maxStepFacts && !meaningful(s.Stage) {
 		return &provisioner.Fault{Kind: provisioner.Invalid, Err: fmt.Errorf("attempt %s reported too many stages", s.Attempt)}

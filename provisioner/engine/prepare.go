@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/muster-boot/muster/provisioner"
@@ -90,8 +89,8 @@ func (e *Engine) commitRendering(ctx context.Context, h provisioner.Host, r prov
 		return err
 	}
 	drop := renderedBefore(h)
-	h.Facts.Prepared = &provisioner.Prepared{Attempt: r.Attempt, At: r.Made, Way: r.Way, Image: r.Image}
-	entries := []provisioner.Entry{e.entry(h, provisioner.EntryFact, "engine", "Prepared what the host gets, by "+string(r.Way)+".")}
+	h.Facts.Prepared = &provisioner.Prepared{Attempt: r.Attempt, At: r.Made, Way: r.Way, Because: r.Because, Image: r.Image}
+	entries := []provisioner.Entry{e.entry(h, provisioner.EntryFact, "engine", preparedLine(r))}
 	if note != "" {
 		entries = append(entries, e.entry(h, provisioner.EntryFact, h.Intent.Handoff, note))
 	}
@@ -102,6 +101,13 @@ func (e *Engine) commitRendering(ctx context.Context, h provisioner.Host, r prov
 		Entries:        entries,
 		Guard:          guard,
 	})
+}
+
+func preparedLine(r provisioner.Rendering) string {
+	if r.Because == "" {
+		return fmt.Sprintf("Prepared what the host gets, by %s.", r.Way)
+	}
+	return fmt.Sprintf("Prepared what the host gets, by %s, %s.", r.Way, r.Because)
 }
 
 // unprepared notes why there is no rendering yet; the same reason is told the
@@ -126,11 +132,7 @@ func (e *Engine) unprepared(ctx context.Context, h provisioner.Host, why error) 
 // sentence is an error as people read it, on one line that is not too long for
 // a journal.
 func sentence(err error) string {
-	text := strings.Join(strings.Fields(strings.ToValidUTF8(err.Error(), "?")), " ")
-	if len(text) > maxProblem {
-		text = strings.ToValidUTF8(text[:maxProblem], "") + " ..."
-	}
-	return "What the host gets could not be prepared: " + strings.TrimRight(text, ".") + "."
+	return "What the host gets could not be prepared: " + words(err.Error()) + "."
 }
 
 // renderedBefore is the attempt whose rendering the present one takes the place

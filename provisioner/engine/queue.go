@@ -57,19 +57,18 @@ func (q *queue) next(ctx context.Context) (provisioner.HostID, error) {
 	}
 }
 
-// take returns a due host, or how long until the first one is.
+// take returns the host that is due longest, or how long until the first one is.
 func (q *queue) take(now time.Time) (provisioner.HostID, time.Duration, bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	wait := patrol
+	wait, first := patrol, provisioner.HostID("")
 	for id, at := range q.due {
-		if !at.After(now) {
-			delete(q.due, id)
-			return id, 0, true
+		if wait = min(wait, at.Sub(now)); !at.After(now) && (first == "" || at.Before(q.due[first])) {
+			first = id
 		}
-		wait = min(wait, at.Sub(now))
 	}
-	return "", wait, false
+	delete(q.due, first)
+	return first, wait, first != ""
 }
 
 // locks is one mutex for each thing that is being worked.

@@ -130,7 +130,7 @@ func TestAHostWithABMCIsShippedWhenItReadsPowerOff(t *testing.T) {
 	s.ships(t)
 	a := installed(t, s)
 	s.change(t, func(h *provisioner.Host) {
-		h.Intent.BMC, h.Facts.BMC = &provisioner.Controller{Address: "192.0.2.9"}, &provisioner.BMC{}
+		h.Intent.BMC, h.Facts.BMC = &provisioner.Controller{Address: "192.0.2.9", Password: []byte("sealed")}, &provisioner.BMC{}
 	})
 	s.call(t, a)
 	wants := func() provisioner.ErrandKind {
@@ -163,7 +163,7 @@ func TestABMCThatRefusesLeavesSilenceAsTheProof(t *testing.T) {
 	s.ships(t)
 	a := installed(t, s)
 	s.change(t, func(h *provisioner.Host) {
-		h.Intent.BMC, h.Facts.BMC = &provisioner.Controller{Address: "192.0.2.9"}, &provisioner.BMC{}
+		h.Intent.BMC, h.Facts.BMC = &provisioner.Controller{Address: "192.0.2.9", Password: []byte("sealed")}, &provisioner.BMC{}
 	})
 	s.call(t, a)
 	s.change(t, func(h *provisioner.Host) {
