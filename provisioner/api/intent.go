@@ -44,6 +44,9 @@ func release(h *provisioner.Host) (string, error) {
 func retry(h *provisioner.Host) (string, error) {
 	may := []provisioner.Phase{provisioner.Discovered, provisioner.Verifying, provisioner.Ready,
 		provisioner.Installing, provisioner.Failed}
+	if h.Intent.BMC != nil { // it may have refused
+		may = append(may, provisioner.Expected)
+	}
 	if err := inPhase(*h, "retried", may...); err != nil {
 		return "", err
 	}

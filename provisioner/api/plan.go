@@ -77,7 +77,7 @@ func (im importer) order(prior provisioner.Order) (provisioner.Order, []v1.Remar
 	digest, wrong := im.names(o, "order", 0, o)
 	return provisioner.Order{
 		Name: provisioner.OrderName(o.Name), Profile: o.Profile, Image: digest, Handoff: o.Handoff.Driver, Ship: o.Ship, Options: o.Handoff.Options,
-		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config,
+		Erase: o.Erase == manifest.Allowed, After: provisioner.After(o.After), Config: o.Config,
 		Template: o.Template, Secrets: secretsOf(o), Way: provisioner.Way(o.Transport),
 		Imported: im.now, Started: prior.Started, Revision: prior.Revision,
 	}, wrong
@@ -121,15 +121,6 @@ func (im importer) names(o manifest.Order, source string, line int, order manife
 	return digest, wrong
 }
 
-// after is what the installer does when the order does not say: a host without
-// a BMC must come back by itself.
-func after(o manifest.Order) provisioner.After {
-	if o.After == "" {
-		return provisioner.AfterReboot
-	}
-	return provisioner.After(o.After)
-}
-
 // intent is what the manifest wants of one host.
 func (im importer) intent(order provisioner.Order, row manifest.Row) (provisioner.Intent, []v1.Remark) {
 	o := im.Order.For(row)
@@ -142,7 +133,7 @@ func (im importer) intent(order provisioner.Order, row manifest.Row) (provisione
 		Order:   order.Name,
 		Row:     provisioner.Row{Line: row.Line, Serial: row.Serial, UUID: row.UUID, MACs: row.MACs, Name: row.Name, Static: provisioner.Static(row.Static)},
 		Profile: o.Profile, Rules: rules, Image: digest, Handoff: o.Handoff.Driver, Ship: o.Ship,
-		Erase: o.Erase == manifest.Allowed, After: after(o), Config: o.Config, Way: provisioner.Way(o.Transport), Started: !order.Started.IsZero(),
+		Erase: o.Erase == manifest.Allowed, After: provisioner.After(o.After), Config: o.Config, Way: provisioner.Way(o.Transport), Started: !order.Started.IsZero(),
 	}, wrong
 }
 

@@ -161,6 +161,8 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	rec := &recorder{store: st, catalog: s.catalog, shelf: s.shelf, key: s.signer, site: cfg.Site.Name, version: o.Version}
 	e = engine.New(engine.Options{
 		Store: st, Mirror: mirror, Installer: b, Box: s.box, Recorder: rec, Drivers: drivers, Holder: holder, Log: o.Log,
+		Controller: bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log}),
+		PowerOn:    lifecycle.Pace{Hosts: cfg.PowerOn.Hosts, Every: cfg.PowerOn.Every},
 		Deadlines: lifecycle.Deadlines{
 			Discover: cfg.Deadlines.Discover, Verify: cfg.Deadlines.Verify,
 			Install: cfg.Deadlines.Install, Register: cfg.Deadlines.Register,

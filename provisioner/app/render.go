@@ -1,7 +1,6 @@
 package app
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -15,6 +14,7 @@ import (
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/handoff"
+	"github.com/muster-boot/muster/provisioner/lifecycle"
 )
 
 // maxDocument bounds one text that a host is given, in bytes: a rendering has
@@ -68,7 +68,7 @@ func (b *boots) try(order provisioner.Order, h provisioner.Host, root string, ca
 	if err != nil {
 		return err
 	}
-	if _, err := b.way(image, rec, h); err != nil {
+	if _, _, err := b.way(image, rec, h); err != nil {
 		return err
 	}
 	if err := rec.CheckSource(sourceOf(order, h), b.values(order, h, image, root, carry)); err != nil {
@@ -94,7 +94,7 @@ func (b *boots) rendered(order provisioner.Order, h provisioner.Host, root strin
 	if err != nil {
 		return provisioner.Rendering{}, err
 	}
-	way, err := b.way(image, rec, h)
+	way, because, err := b.way(image, rec, h)
 	if err != nil {
 		return provisioner.Rendering{}, err
 	}
@@ -103,7 +103,7 @@ func (b *boots) rendered(order provisioner.Order, h provisioner.Host, root strin
 		return provisioner.Rendering{}, err
 	}
 	r := carried(way, got)
-	r.Image = image.Digest
+	r.Image, r.Because = image.Digest, because
 	if err := checkSizes(r); err != nil {
 		return r, err
 	}
@@ -151,27 +151,43 @@ func checkSizes(r provisioner.Rendering) error {
 	return nil
 }
 
-// way is how the image reaches h: as its order says, else the first of the
-// recipe's ways that this image and this host can go.
-func (b *boots) way(image images.Image, rec recipe.Recipe, h provisioner.Host) (provisioner.Way, error) {
+// way is how the image reaches h: as its order says, else as lifecycle chooses
+// among the recipe's ways that this image and this host can go. because says why,
+// where that is not the recipe's first.
+func (b *boots) way(image images.Image, rec recipe.Recipe, h provisioner.Host) (way provisioner.Way, because string, err error) {
 	if err := rec.Installs(); err != nil {
-		return "", fmt.Errorf("image %s: %w", title(image), err)
+		return "", "", fmt.Errorf("image %s: %w", title(image), err)
 	}
 	if want := h.Intent.Way; want != "" {
 		if why := b.barred(image, rec, recipe.Transport(want), h); why != "" {
-			return "", fmt.Errorf("transport: image %s cannot reach the host by %s: %s", title(image), want, why)
+			return "", "", fmt.Errorf("transport: image %s cannot reach the host by %s: %s", title(image), want, why)
 		}
-		return want, nil
+		return want, "", nil
+	}
+	offers := b.offers(image, rec, h)
+	if way, because = lifecycle.ChooseWay(h, offers); way != "" {
+		return way, because, nil
 	}
 	var reasons []string
-	for _, w := range rec.Ways(image.Traits...) {
-		why := b.barred(image, rec, w.Transport, h)
-		if why == "" {
-			return provisioner.Way(w.Transport), nil
-		}
-		reasons = append(reasons, fmt.Sprintf("by %s not, because %s", w.Transport, why))
+	for _, o := range offers {
+		reasons = append(reasons, fmt.Sprintf("by %s not, because %s", o.Way, o.Barred))
 	}
-	return "", fmt.Errorf("image %s cannot reach the host: %s", title(image), strings.Join(reasons, "; "))
+	return "", "", fmt.Errorf("image %s cannot reach the host: %s", title(image), strings.Join(reasons, "; "))
+}
+
+// offers are the ways of an image for h, in the order of its recipe: also of
+// those that a trait of the image bars.
+func (b *boots) offers(image images.Image, rec recipe.Recipe, h provisioner.Host) []lifecycle.Offer {
+	var offers []lifecycle.Offer
+	for _, t := range rec.Carried {
+		offers = append(offers, lifecycle.Offer{Way: provisioner.Way(t), Barred: b.barred(image, rec, t, h)})
+	}
+	for _, w := range rec.Ways(image.Traits...) {
+		if !slices.Contains(rec.Carried, w.Transport) {
+			offers = append(offers, lifecycle.Offer{Way: provisioner.Way(w.Transport), Barred: b.barred(image, rec, w.Transport, h)})
+		}
+	}
+	return offers
 }
 
 // barred says why the image cannot reach h by a transport; nothing: it can.
@@ -206,7 +222,7 @@ func (b *boots) values(order provisioner.Order, h provisioner.Host, image images
 	v := recipe.Values{
 		Site: b.site, Order: recipe.Order{Name: string(order.Name)},
 		Host:    recipe.Identity{ID: string(h.ID), Name: hostName(h), Serial: h.Intent.Row.Serial, UUID: h.Intent.Row.UUID, MACs: h.Intent.Row.MACs},
-		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(cmp.Or(h.Intent.After, provisioner.AfterReboot)), Ship: h.Intent.Ship, Label: image.Label, Handoff: carry,
+		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(lifecycle.After(h)), Ship: h.Intent.Ship, Label: image.Label, Handoff: carry,
 		Secrets: map[string]string{},
 		URL: recipe.URLs{
 			Config: base + configPath, Seed: base + seedPath, Early: step(base, provisioner.StageEarly),

@@ -43,6 +43,7 @@ func check(raw file, at func(path, fault string) error) (Config, error) {
 			Install:  c.deadline("deadlines.install", raw.Deadlines.Install),
 			Register: c.deadline("deadlines.register", raw.Deadlines.Register),
 		},
+		PowerOn:  c.powerOn(raw.PowerOn),
 		Site:     c.site(raw.Site),
 		Networks: c.networks(raw.Networks),
 	}
@@ -136,6 +137,24 @@ func (c *checker) deadline(path, text string) time.Duration {
 		c.say(path, "%s is too short for any host: use at least %s", text, shortestDeadline)
 	}
 	return d
+}
+
+// longestPeriod is more than any site's power needs; a longer one is surely a
+// wrong unit.
+const longestPeriod = time.Hour
+
+func (c *checker) powerOn(raw powerOn) PowerOn {
+	if raw.Hosts < 1 {
+		c.say("power_on.hosts", "%d hosts would never be started: use 1 or more", raw.Hosts)
+	}
+	every, err := time.ParseDuration(raw.Every)
+	switch {
+	case err != nil:
+		c.say("power_on.every", "%q is no length of time: write it like 10s or 2m", raw.Every)
+	case every < 0 || every > longestPeriod:
+		c.say("power_on.every", "%s is not from 0s to %s", raw.Every, longestPeriod)
+	}
+	return PowerOn{Hosts: raw.Hosts, Every: every}
 }
 
 func (c *checker) networks(raw []network) []Network {

@@ -31,6 +31,7 @@ type Config struct {
 	BootTLS   BootTLS
 	LogLevel  zerolog.Level
 	Deadlines Deadlines
+	PowerOn   PowerOn
 	Site      Site
 	Handoff   Handoff
 	Networks  []Network // at least one
@@ -67,6 +68,12 @@ type Deadlines struct {
 	Verify   time.Duration // from the report to the verdict
 	Install  time.Duration // from the verdict to the installed system's first call
 	Register time.Duration // from that call to the hand-off's receipt
+}
+
+// PowerOn bounds how many hosts are started by their BMCs at once.
+type PowerOn struct {
+	Hosts int           // so many at most, in each period
+	Every time.Duration // the period
 }
 
 // Network is one interface that muster serves on.

@@ -32,6 +32,7 @@ func TestTheSampleInTheDocsIsAccepted(t *testing.T) {
 			Endpoint: "api.spectrocloud.com", APIKey: "/etc/muster/palette.key",
 			CA: "/etc/muster/palette-ca.pem", Proxy: "http://proxy.example:3128"}},
 		Deadlines: Deadlines{10 * time.Minute, 10 * time.Minute, 30 * time.Minute, 15 * time.Minute},
+		PowerOn:   PowerOn{Hosts: 8, Every: 10 * time.Second},
 		Networks: []Network{{
 			Interface: "eth1", DHCP: DHCPFull,
 			Pool:   Pool{netip.MustParseAddr("10.0.0.100"), netip.MustParseAddr("10.0.0.200")},

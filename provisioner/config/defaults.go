@@ -19,6 +19,7 @@ func defaults() file {
 			Install:  "30m",
 			Register: "15m",
 		},
+		PowerOn: powerOn{Hosts: 8, Every: "10s"},
 	}
 }
 

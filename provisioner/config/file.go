@@ -12,6 +12,7 @@ type file struct {
 	Handoff   handoff   `yaml:"handoff"`
 	Boot      boot      `yaml:"boot"`
 	Deadlines deadlines `yaml:"deadlines"`
+	PowerOn   powerOn   `yaml:"power_on"`
 	Networks  []network `yaml:"networks"`
 }
 
@@ -43,6 +44,11 @@ type deadlines struct {
 	Verify   string `yaml:"verify"`
 	Install  string `yaml:"install"`
 	Register string `yaml:"register"`
+}
+
+type powerOn struct {
+	Hosts int    `yaml:"hosts"`
+	Every string `yaml:"every"`
 }
 
 type network struct {
