@@ -46,6 +46,7 @@ func check(raw file, at func(path, fault string) error) (Config, error) {
 		PowerOn:  c.powerOn(raw.PowerOn),
 		Site:     c.site(raw.Site),
 		Networks: c.networks(raw.Networks),
+		Webhooks: c.webhooks(raw.Webhooks),
 	}
 	cfg.Data, cfg.Socket = c.paths(raw)
 	cfg.Recipes = c.optional("recipes", raw.Recipes)

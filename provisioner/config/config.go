@@ -35,6 +35,16 @@ type Config struct {
 	Site      Site
 	Handoff   Handoff
 	Networks  []Network // at least one
+	Webhooks  []Webhook
+}
+
+// Webhook is a system that is told what happens to hosts.
+type Webhook struct {
+	Name       string // unique
+	URL        string // https
+	SecretFile string // absolute
+	CAFile     string // absolute; empty: the system's authorities
+	Events     []string
 }
 
 // BootTLS is the boot plane by HTTPS.

@@ -43,9 +43,30 @@ func TestTheSampleInTheDocsIsAccepted(t *testing.T) {
 			Pool:    Pool{netip.MustParseAddr("10.0.1.100"), netip.MustParseAddr("10.0.1.200")},
 			Unknown: UnknownDiscover, Loader: LoaderAuto, RouterAdvertisements: true,
 		}},
+		Webhooks: []Webhook{{Name: "cmdb", URL: "https://cmdb.example.com/hooks/muster",
+			SecretFile: "/etc/muster/cmdb.secret", CAFile: "/etc/muster/cmdb-ca.pem", Events: []string{"move", "intent"}}},
 	}
 	if diff := cmp.Diff(want, got, compareAddrs, cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestAWebhookThatCannotWorkIsRefused(t *testing.T) {
+	for text, want := range map[string]string{
+		"{name: a, url: 'https://x/y', secret_file: s}":                                                "",
+		"{name: a, url: 'https://10.0.0.9:8443/y', secret_file: s}":                                    "",
+		"{name: A B, url: 'https://x/y', secret_file: s}":                                              "webhooks[0].name",
+		"{name: a, url: 'http://x/y', secret_file: s}":                                                 "use https",
+		"{name: a, url: 'https://u:p@x/y', secret_file: s}":                                            "leave the login out",
+		"{name: a, url: x, secret_file: s}":                                                            "write the receiver's URL",
+		"{name: a, url: 'https://x/y'}":                                                                "webhooks[0].secret_file",
+		"{name: a, url: 'https://x/y', secret_file: s, events: [boot]}":                                `"boot" is no event: use move, fact`,
+		"{name: a, url: 'https://x/y', secret_file: s}, {name: a, url: 'https://x/y', secret_file: s}": "a is webhooks[0] already",
+	} {
+		_, err := Parse("test", []byte(minimal+"webhooks: ["+text+"]\n"))
+		if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
 	}
 }
 

@@ -14,6 +14,15 @@ type file struct {
 	Deadlines deadlines `yaml:"deadlines"`
 	PowerOn   powerOn   `yaml:"power_on"`
 	Networks  []network `yaml:"networks"`
+	Webhooks  []webhook `yaml:"webhooks"`
+}
+
+type webhook struct {
+	Name       string `yaml:"name"`
+	URL        string `yaml:"url"`
+	SecretFile string `yaml:"secret_file"`
+	CAFile     string `yaml:"ca_file"`
+	Events     list   `yaml:"events"`
 }
 
 type site struct {
