@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -20,6 +21,7 @@ import (
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/app"
 	"github.com/muster-boot/muster/provisioner/bmc"
+	"github.com/muster-boot/muster/provisioner/evidence"
 	"github.com/muster-boot/muster/provisioner/store"
 )
 
@@ -78,6 +80,29 @@ func askedDHCP() []v1.FoundBMC {
 	}
 }
 
+// Report signs with a key of its own.
+func (shop) Report(_ context.Context, h provisioner.Host) ([]byte, error) {
+	dir, err := os.MkdirTemp("", "muster-cli-key-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	k, err := evidence.OpenKey(filepath.Join(dir, "key"))
+	if err != nil {
+		return nil, err
+	}
+	return k.Sign(evidence.Build(evidence.Input{Muster: "v0-test", Host: h}))
+}
+
+// told are two webhooks, one of which cannot deliver.
+func told() []v1.Webhook {
+	at := time.Now().Add(-10 * time.Minute)
+	return []v1.Webhook{
+		{Name: "cmdb", URL: "https://cmdb.example/hook", Events: []string{"move", "intent"}, State: "ok", Delivered: 3, LastID: "h-1-3", Last: &at},
+		{Name: "tickets", URL: "https://tickets.example/", Events: []string{}, State: "retrying", Queued: 7, Problem: "The receiver answered 503 Service Unavailable. It is tried again.", Since: &at},
+	}
+}
+
 type siteKey struct{}
 
 // serve starts the server of one script.
@@ -87,7 +112,7 @@ func serve(env *testscript.Env) error {
 		return err
 	}
 	site, err := apitest.Start(dir, func(o *api.Options) {
-		o.Installer, o.Strangers = shop{}, askedDHCP
+		o.Installer, o.Strangers, o.Reporter, o.Webhooks = shop{}, askedDHCP, shop{}, told
 		o.Controllers = app.Controllers{Controller: bmc.New(bmc.Options{Secrets: o.Sealer})}
 	})
 	if err != nil {

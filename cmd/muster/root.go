@@ -94,7 +94,7 @@ func (s *session) each(args []string, act func(arg string) error) error {
 func (s *session) root() *cobra.Command {
 	root := group("muster", "Take hosts from crate to registered",
 		s.serveCommand(), s.hostCommands(), s.orderCommands(), s.imageCommands(),
-		s.profileCommands(), s.ramdiskCommands(), s.bmcCommands(), s.reportCommand(), s.versionCommand())
+		s.profileCommands(), s.ramdiskCommands(), s.bmcCommands(), s.reportCommand(), s.webhookCommands(), s.versionCommand())
 	root.SilenceErrors, root.SilenceUsage = true, true
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })

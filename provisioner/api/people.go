@@ -43,7 +43,7 @@ type Reporter interface {
 }
 
 // Options of the people's API. All are required but Installer, Handoffs,
-// Reporter, Reasons, Log and Now.
+// Reporter, Webhooks, Reasons, Log and Now.
 type Options struct {
 	Store   *store.Store
 	Mirror  *store.Mirror // running
@@ -60,9 +60,10 @@ type Options struct {
 	// Installer tries and shows what hosts are given; nil: an order may say what
 	// it likes, and nothing can be shown.
 	Installer Installer
-	Handoffs  Handoffs        // nil: any order may start
-	Reporter  Reporter        // nil: there are no records
-	Reasons   func() []string // sentences of what does not work; nil: all does
+	Handoffs  Handoffs            // nil: any order may start
+	Reporter  Reporter            // nil: there are no records
+	Webhooks  func() []v1.Webhook // nil: there are none
+	Reasons   func() []string     // sentences of what does not work; nil: all does
 	Log       zerolog.Logger
 	Now       func() time.Time // nil means time.Now
 }
@@ -96,7 +97,7 @@ func New(o Options) http.Handler {
 }
 
 func (p *people) routes() []route {
-	return slices.Concat(p.hostRoutes(), p.bmcRoutes(), p.orderRoutes(), p.imageRoutes(), p.profileRoutes(), []route{
+	return slices.Concat(p.hostRoutes(), p.bmcRoutes(), p.orderRoutes(), p.imageRoutes(), p.profileRoutes(), p.webhookRoutes(), []route{
 		{"GET", "/v1/watch", Viewer, "watch", "What happens, as server-sent events; Last-Event-ID resumes", nil, nil, stream("text/event-stream"), p.watch},
 		{"GET", "/v1/version", Viewer, "version", "Which muster this is", nil, nil, v1.Version{}, p.version},
 		{"GET", "/v1/health", Viewer, "health", "Whether all works, and what does not", nil, nil, v1.Health{}, p.health},

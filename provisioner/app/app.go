@@ -24,6 +24,7 @@ import (
 	"github.com/muster-boot/muster/images/recipe"
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/api"
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/bmc"
 	"github.com/muster-boot/muster/provisioner/config"
 	"github.com/muster-boot/muster/provisioner/engine"
@@ -168,6 +169,10 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 			Install: cfg.Deadlines.Install, Register: cfg.Deadlines.Register,
 		},
 	})
+	out, err := newOutbox(cfg, st, mirror, o.Log)
+	if err != nil {
+		return err
+	}
 	read, strange := newReads(), newStrangers()
 	drive := bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log})
 	view := &viewer{boots: b, engine: e, reads: read, networks: nets}
@@ -175,7 +180,8 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	people := api.New(api.Options{
 		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Site: siteOf(cfg, nets),
 		Version: o.Version, Sealer: s.box, Strangers: strange.list, Controllers: Controllers{drive}, Installer: view, Handoffs: handoffs{e}, Reporter: rec,
-		Reasons: b.reasons, Log: o.Log,
+		Webhooks: func() []v1.Webhook { return webhookShapes(out.States()) },
+		Reasons:  b.reasons, Log: o.Log,
 	})
 	control, err := api.ListenControl(cfg.Socket, people)
 	if err != nil {
@@ -197,6 +203,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	if err := waitFor(ctx, ready); err != nil {
 		return g.Wait()
 	}
+	g.Go(func() error { return out.Run(ctx) })
 	p := newPlane(cfg, nets, planeParts{
 		engine: e, store: st, mirror: mirror, boots: b, reads: read, strangers: strange, counts: newCounts(e, o.Log),
 		leases: s.leases, loaders: ipxe.NewLoaders(), tls: bootTLS(s.https), log: o.Log,
