@@ -63,6 +63,26 @@ func (h Host) BMCLacks() string {
 	return ""
 }
 
+// Listed is h's row, with the serial, UUID and ports that its BMC tells where the
+// row gives none: a row may name a BMC and nothing else.
+func (h Host) Listed() Row {
+	row := h.Intent.Row
+	if h.Facts.Survey == nil || h.Intent.BMC == nil {
+		return row
+	}
+	told := h.Facts.Survey.Report
+	row.Serial, row.UUID = cmp.Or(row.Serial, told.System.Serial), cmp.Or(row.UUID, told.System.UUID)
+	if len(row.MACs) > 0 {
+		return row
+	}
+	for _, n := range told.NICs {
+		if n.MAC != "" {
+			row.MACs = append(row.MACs, n.MAC)
+		}
+	}
+	return row
+}
+
 // BMCLease is the address that DHCP gave a BMC.
 type BMCLease struct {
 	At      time.Time `json:"at"`

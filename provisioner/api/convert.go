@@ -31,6 +31,9 @@ func HostShape(h provisioner.Host) v1.Host {
 		BMC: bmcShape(h), Static: staticShape(h.Intent.Row.Static),
 		Aliases: texts(h.Aliases), Created: h.Created, Entries: h.Entries,
 	}
+	if told := h.Listed(); h.Facts.Report == nil {
+		shape.Serial, shape.UUID = told.Serial, told.UUID
+	}
 	if s := h.Facts.Sighting; s != nil {
 		shape.Network, shape.Address = s.Network, s.Address
 		shape.UUID = cmp.Or(shape.UUID, s.UUID)
@@ -62,7 +65,7 @@ func way(h provisioner.Host) string {
 
 // macs are the listed, then the seen addresses, each once.
 func macs(h provisioner.Host) []string {
-	all := append([]string{}, h.Intent.Row.MACs...)
+	all := append([]string{}, h.Listed().MACs...)
 	if s := h.Facts.Sighting; s != nil {
 		all = append(all, s.MACs...)
 	}

@@ -179,8 +179,10 @@ func seenKeys(h provisioner.Host) []manifest.Key {
 	return keys
 }
 
+// expected is what h will show. What its BMC tells counts as if the row said it,
+// where the row is silent: junk of it is left out as anybody's is.
 func expected(h provisioner.Host) manifest.Expected {
-	r := h.Intent.Row
+	r := h.Listed()
 	return manifest.Expected{ID: string(h.ID), Row: manifest.Row{
 		Line: r.Line, Serial: r.Serial, UUID: r.UUID, MACs: r.MACs, Name: r.Name,
 	}}

@@ -79,9 +79,10 @@ func tag(kind, value string) term {
 
 // identity returns the terms by which two records show to be one host.
 func identity(h provisioner.Host) []term {
-	macs := slices.Clone(h.Intent.Row.MACs)
-	uuids := []string{h.Intent.Row.UUID}
-	serials := []string{h.Intent.Row.Serial}
+	row := h.Listed()
+	macs := slices.Clone(row.MACs)
+	uuids := []string{row.UUID}
+	serials := []string{row.Serial}
 	if s := h.Facts.Sighting; s != nil {
 		macs = append(macs, s.MACs...)
 		uuids = append(uuids, s.UUID)

@@ -128,6 +128,18 @@ func TestAHostIsFoundByAllThatItIsKnownBy(t *testing.T) {
 			t.Errorf("by %s: found %q, %v, want h-1", name, h.ID, ok)
 		}
 	}
+	told := host("h-3")
+	told.Intent.BMC = &provisioner.Controller{Address: "192.0.2.3"}
+	told.Facts.Survey = &provisioner.Report{Report: inventory.Report{
+		System: inventory.System{Serial: "TOLD8"}, NICs: []inventory.NIC{{MAC: "52:54:00:00:00:05"}},
+	}}
+	commit(t, s, store.Change{Put: []provisioner.Host{told}})
+	synced(t, m)
+	byMAC, okMAC := m.ByMAC("52:54:00:00:00:05")
+	bySerial, okSerial := m.BySerial("TOLD8")
+	if !okMAC || !okSerial || byMAC.ID != "h-3" || bySerial.ID != "h-3" {
+		t.Errorf("a host of which the row names the BMC alone: by MAC %q, by serial %q", byMAC.ID, bySerial.ID)
+	}
 	if h, ok := m.ByMAC("52:54:00:00:00:04"); ok {
 		t.Errorf("the MAC of its BMC is one of %s's own", h.ID)
 	}
