@@ -66,7 +66,7 @@ func TestAShippedHostIsLeftByAPersonOnly(t *testing.T) {
 
 func TestWhatIsAwaitedOfAHostThatShips(t *testing.T) {
 	withBMC := func(h *provisioner.Host) {
-		h.Intent.BMC, h.Facts.BMC = &provisioner.Controller{Address: "192.0.2.9"}, &provisioner.BMC{}
+		h.Intent.BMC, h.Facts.BMC = &provisioner.Controller{Address: "192.0.2.9", Password: []byte("sealed")}, &provisioner.BMC{}
 	}
 	off := func(h *provisioner.Host) *provisioner.Errand {
 		withBMC(h)
