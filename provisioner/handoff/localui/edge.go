@@ -37,8 +37,9 @@ const (
 // Bounds of one call.
 const (
 	callTime  = 20 * time.Second
-	maxAnswer = 1 << 20 // bytes
-	maxSaid   = 200     // bytes of what a host says that is repeated to people
+	dialTime  = 5 * time.Second // the host is on a network of the site
+	maxAnswer = 1 << 20         // bytes
+	maxSaid   = 200             // bytes of what a host says that is repeated to people
 )
 
 // edge speaks to the Edge Management API of one host. Its certificate is its
@@ -64,7 +65,7 @@ func newEdge(address, pin string) *edge {
 	e.client = &http.Client{
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		Transport: &http.Transport{ // no proxy: the host is on the site's own network
-			DialContext:           (&net.Dialer{Timeout: callTime}).DialContext,
+			DialContext:           (&net.Dialer{Timeout: dialTime}).DialContext,
 			TLSHandshakeTimeout:   callTime,
 			ResponseHeaderTimeout: 0, // an upload is answered when it was unpacked
 			MaxIdleConnsPerHost:   1,
