@@ -41,6 +41,8 @@ type Options struct {
 	Networks []Network
 	// Deadlines by phase, as the configuration writes them; nil means defaults.
 	Deadlines map[string]string
+	// Config is further keys of the configuration; empty means none.
+	Config string
 	// Out gets the commands that are run and what they print; nil means nobody.
 	Out io.Writer
 }
@@ -100,7 +102,7 @@ func (s *Site) LogPath() string { return filepath.Join(s.dir, "muster.log") }
 // config is the server's configuration file.
 func (s *Site) config() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "data: %s\nsocket: %s\nlog: debug\nnetworks:\n", s.DataDir(), s.socket)
+	fmt.Fprintf(&b, "data: %s\nsocket: %s\nlog: debug\n%snetworks:\n", s.DataDir(), s.socket, s.opts.Config)
 	for _, n := range s.opts.Networks {
 		if n.DHCPOff {
 			fmt.Fprintf(&b, "- interface: %s\n  dhcp: off\n", n.Name)
