@@ -86,7 +86,9 @@ func (c *controllers) Do(ctx context.Context, h provisioner.Host, do provisioner
 			b.on, b.override, b.medium, b.booted = true, false, "", "disk"
 		case provisioner.ErrandClear:
 			b.override, b.medium = false, ""
-		case provisioner.ErrandOff, provisioner.ErrandSurvey:
+		case provisioner.ErrandOff:
+			b.on, b.override, b.medium, b.booted = false, false, "", ""
+		case provisioner.ErrandSurvey:
 		}
 	})
 }

@@ -158,6 +158,42 @@ func TestAHostWithABMCIsShippedWhenItReadsPowerOff(t *testing.T) {
 	}
 }
 
+// TestTheBMCOfAHostThatShipsSwitchesItOff has a system that is told to power off
+// and does not.
+func TestTheBMCOfAHostThatShipsSwitchesItOff(t *testing.T) {
+	p := &started{controllers: newControllers()}
+	p.bmc(hostID, func(*standIn) {})
+	p.s = openBMCs(t, bolt(t), newClock(), p.controllers)
+	p.s.installer.set(provisioner.WayMedia, nil)
+	p.s.listWith(t, hostID, provisioner.Row{Serial: "SN-1"}, words1)
+	p.s.change(t, func(h *provisioner.Host) { h.Intent.Ship = true })
+	deadline, beat := time.After(time.Minute), time.NewTicker(time.Millisecond)
+	defer beat.Stop()
+	for told := false; !told; {
+		_, err := p.step(t)
+		if told = errors.Is(err, provisioner.ErrPowerOff); err != nil && !told {
+			t.Fatal(err)
+		}
+		p.s.queue.add(hostID, p.s.clock.now())
+		select {
+		case <-deadline:
+			t.Fatalf("it is never told to power off: %+v", p.s.host(t, hostID).Status)
+		case <-beat.C:
+		}
+	}
+	p.s.clock.advance(61 * time.Second)
+	h := p.s.until(t, hostID, "the end", func(h provisioner.Host) bool { return h.Status.Phase == provisioner.Shipped })
+	if h.Facts.Departure.By != provisioner.SignBMC || len(p.s.shelf.records()) != 1 {
+		t.Errorf("shipped by %+v with %d records", h.Facts.Departure, len(p.s.shelf.records()))
+	}
+	p.bmc(hostID, func(b *standIn) {
+		if b.on || b.medium != "" || b.override || b.calls[len(b.calls)-1] != provisioner.ErrandOff {
+			t.Errorf("the BMC is left with %+v", b)
+		}
+	})
+	p.s.checkJournal(t, hostID)
+}
+
 func TestABMCThatRefusesLeavesSilenceAsTheProof(t *testing.T) {
 	s := open(t, bolt(t), newClock())
 	s.ships(t)

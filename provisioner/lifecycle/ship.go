@@ -92,7 +92,7 @@ func Departed(h provisioner.Host) (provisioner.Departure, bool) {
 // was seen by it, and has not refused.
 func byBMC(h provisioner.Host) bool {
 	e, _ := errandOf(h, provisioner.ErrandOff)
-	return h.Intent.BMC != nil && h.Facts.BMC != nil && !refused(e)
+	return knownBMC(h) != nil && h.BMCLacks() == "" && !refused(e)
 }
 
 // offSince is the errand that read the power off, if it ended after the host was
