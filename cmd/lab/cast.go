@@ -38,7 +38,7 @@ type role struct {
 
 // cast is the demo: every host differs from the others in what the demo shows.
 func cast() []batch {
-	return []batch{netboot(), strays()}
+	return []batch{netboot(), shipment(), strays()}
 }
 
 // netboot is hosts that are started by a person and boot from their network.
@@ -54,6 +54,19 @@ func netboot() batch {
 				end: "registered", boot: "uefi-pxe", what: "UEFI, listed by serial on a discovering network"},
 			{spec: small(machine(3, "small-1", lab.BIOS, "line", lab.NVMe)), row: "MD-0003,52:54:00:6d:00:03,small-1",
 				end: "quarantined", finding: "memory", what: "BIOS, 2 GiB of memory where 8 are wanted"},
+		},
+	}
+}
+
+// shipment is hosts whose agents register elsewhere.
+func shipment() batch {
+	return batch{
+		name: "shipment", handoff: "callhome",
+		order:   "profile: edge-minimum\nimage: " + site.ApplianceImage + "\nafter: reboot\nship: true\n",
+		columns: "serial,mac,name",
+		hosts: []role{
+			{spec: machine(7, "ship-1", lab.BIOS, "line", lab.NVMe), row: "MD-0007,52:54:00:6d:00:07,ship-1",
+				end: "shipped", boot: "bios-pxe", what: "BIOS, no BMC; installed, told to power off, recorded"},
 		},
 	}
 }

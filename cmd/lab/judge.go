@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+	"github.com/muster-boot/muster/provisioner/evidence"
 	"github.com/muster-boot/muster/redfish/bmctest"
 )
 
@@ -20,10 +21,27 @@ func (r role) judge(h v1.Host) error {
 		return fmt.Errorf("%s booted by %s, not by %s", r.spec.Name, h.Boot, r.boot)
 	case r.end == "registered" && (h.Receipt == nil || h.Receipt.Driver != r.handoff || h.Receipt.Proof == ""):
 		return fmt.Errorf("%s is registered without a receipt of %s: %+v", r.spec.Name, r.handoff, h.Receipt)
+	case r.end == "shipped" && (h.Shipment == nil || h.Shipment.Proof == "" || h.Shipment.Record == "" || h.Receipt != nil):
+		return fmt.Errorf("%s is shipped without proof or record, or with a receipt: %+v, %+v", r.spec.Name, h.Shipment, h.Receipt)
 	case r.end == "quarantined" && !slices.ContainsFunc(h.Findings, blocks):
 		return fmt.Errorf("%s is quarantined, but not by the check %s: %s", r.spec.Name, r.finding, h.Why)
 	case r.end == "unknown" && h.Address != "":
 		return fmt.Errorf("%s is in no manifest and was answered: it has the address %s", r.spec.Name, h.Address)
+	}
+	return nil
+}
+
+// recorded says what is wrong with the record of a host that was shipped, as its
+// buyer would check it: text, and the public key that the factory gave out.
+func (r role) recorded(text, key []byte) error {
+	record, signer, err := evidence.Check(text)
+	switch {
+	case err != nil:
+		return err
+	case signer != string(key):
+		return fmt.Errorf("the record of %s is signed by another key than the server's", r.spec.Name)
+	case record.Host.Serial != r.spec.Serial || record.Departure == nil || record.Given == nil || len(record.Journal) == 0 || record.Report == nil:
+		return fmt.Errorf("the record of %s has not its whole way: %+v", r.spec.Name, record.Host)
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/muster-boot/muster/provisioner/lab"
@@ -24,6 +25,10 @@ func (p *play) attend(ctx context.Context, r role, h *lab.Host) error {
 	switch {
 	case r.end == "unknown":
 		err = p.watchStray(ctx, r)
+	case r.end == "shipped":
+		if err = p.watchHost(ctx, r); err == nil {
+			err = p.checkShipped(ctx, r, h)
+		}
 	case r.spec.BMC != nil:
 		if err = p.watchHost(ctx, r); err == nil {
 			err = p.watchBMC(ctx, r, h)
@@ -58,6 +63,34 @@ func (p *play) watchHost(ctx context.Context, r role) error {
 		case <-tick.C:
 		}
 	}
+}
+
+// checkShipped wants the host off, by the lab's own eyes, and its record written,
+// and keeps that beside the result.
+func (p *play) checkShipped(ctx context.Context, r role, h *lab.Host) error {
+	if !h.Off() {
+		return fmt.Errorf("%s is shipped and still on", r.spec.Name)
+	}
+	shown, err := p.site.Client.Host(ctx, r.spec.Name)
+	if err != nil {
+		return err
+	}
+	text, err := os.ReadFile(filepath.Join(p.site.DataDir(), shown.Shipment.Record))
+	if err != nil {
+		return err
+	}
+	key, err := os.ReadFile(filepath.Join(p.site.DataDir(), "records", "key.pem"))
+	if err != nil {
+		return err
+	}
+	if err := r.recorded(text, key); err != nil {
+		return err
+	}
+	p.say(r, "off", "its record is "+shown.Shipment.Record+", and its signature holds")
+	if err := os.MkdirAll(demoDir, 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(demoDir, r.spec.Name+".record.json"), text, 0o644)
 }
 
 // watchBMC waits until the host's BMC is left as it should be.

@@ -39,6 +39,7 @@ var arrows = []arrow{
 	{"cmd/lab", "provisioner/lab/...", "drives the lab by hand"},
 	{"cmd/lab", "provisioner/api/client", "the demo speaks to its server as people do"},
 	{"cmd/lab", "provisioner/api/v1", "the demo's result is the API's hosts"},
+	{"cmd/lab", "provisioner/evidence", "the demo checks a host's record as its buyer would"},
 	{"cmd/lab", "images/...", "the bench serves and imports images with muster's own code"},
 	{"cmd/lab", "redfish/bmctest", "the demo believes the emulated BMCs' own state, not muster's word"},
 	{"cmd/lab", "pxe/...", "the bench serves them with the boot plane's own server"},
