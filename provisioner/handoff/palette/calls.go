@@ -56,6 +56,7 @@ type (
 				MAC     string `json:"macAddress"`
 			} `json:"host"`
 		} `json:"spec"`
+		macs   []string // all in the record, as they are compared
 		Status struct {
 			State  string `json:"state"`
 			Health struct {
@@ -89,13 +90,17 @@ func (n *number) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// macs are all addresses in the record.
-func (h edgeHost) macs() []string {
+// readHost reads one record. One that is odd is not all of them.
+func readHost(data []byte) (h edgeHost, ok bool) {
+	if json.Unmarshal(data, &h) != nil || h.Metadata.UID == "" {
+		return h, false
+	}
 	var list []string
 	for _, n := range h.Spec.Device.NICs {
 		list = append(list, n.MAC)
 	}
-	return normal(append(list, h.Spec.Host.MAC))
+	h.macs = normal(append(list, h.Spec.Host.MAC))
+	return h, true
 }
 
 func (c *client) projects(ctx context.Context) ([]meta, error) {
@@ -226,8 +231,7 @@ func (c *client) hosts(ctx context.Context, project string) ([]edgeHost, error) 
 		err := c.call(ctx, http.MethodPost, "/v1/dashboard/edgehosts/search"+query, project,
 			map[string]any{"filter": map[string]any{}, "sort": []any{}}, &got)
 		for _, item := range got.Items {
-			var h edgeHost
-			if json.Unmarshal(item, &h) == nil && h.Metadata.UID != "" { // one odd record is not all of them
+			if h, ok := readHost(item); ok {
 				all = append(all, h)
 			}
 		}

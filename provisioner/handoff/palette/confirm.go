@@ -86,7 +86,7 @@ func (q query) judge(records []edgeHost) (handoff.Result, bool) {
 	case record.Status.State == "unpaired":
 		return handoff.Result{Waits: fmt.Sprintf("the registration of Edge host %s, which Palette at %s knows by name only.", uid, q.endpoint)}, true
 	}
-	if len(record.macs()) == 0 {
+	if len(record.macs) == 0 {
 		return handoff.Result{Waits: fmt.Sprintf(
 			"the network ports of Edge host %s, which Palette at %s does not show yet: without them nobody can tell which machine registered.", uid, q.endpoint)}, true
 	}
@@ -123,7 +123,8 @@ func (q query) unhealthy(r edgeHost) string {
 
 // misnamed finds the machine under a name that muster did not give it.
 func (q query) misnamed(records []edgeHost) (handoff.Result, bool) {
-	i := slices.IndexFunc(records, func(r edgeHost) bool { return !q.before(r) && overlap(r.macs(), macsOf(q.host)) })
+	verified := macsOf(q.host)
+	i := slices.IndexFunc(records, func(r edgeHost) bool { return !q.before(r) && overlap(r.macs, verified) })
 	if i < 0 {
 		return handoff.Result{}, false
 	}
@@ -135,7 +136,7 @@ func (q query) misnamed(records []edgeHost) (handoff.Result, bool) {
 // double is a second record of the same machine.
 func (q query) double(records []edgeHost, record edgeHost) (edgeHost, bool) {
 	i := slices.IndexFunc(records, func(r edgeHost) bool {
-		return r.Metadata.UID != record.Metadata.UID && overlap(r.macs(), record.macs())
+		return r.Metadata.UID != record.Metadata.UID && overlap(r.macs, record.macs)
 	})
 	if i < 0 {
 		return edgeHost{}, false

@@ -16,6 +16,7 @@ const (
 	lookEvery  = 20 * time.Second
 	lookAgain  = 30 * time.Second // after a look that did not work
 	lookBehind = 2 * time.Second  // while another looks
+	staleAge   = 2 * time.Minute  // until another has looked, what was seen so long ago will do
 )
 
 // errLooking says that somebody looks just now.
@@ -47,7 +48,8 @@ func newLookout(c *client, now func() time.Time) *lookout {
 }
 
 // hosts are the Edge hosts of a project as they were at most maxAge ago. Only
-// one caller at a time asks for them; the others are told errLooking.
+// one caller at a time asks for them; the others are given what was known before,
+// or told errLooking.
 func (l *lookout) hosts(ctx context.Context, project string, maxAge time.Duration) ([]edgeHost, error) {
 	hosts, err, known := l.known(project, maxAge)
 	if known {
@@ -98,6 +100,10 @@ func (l *lookout) known(project string, maxAge time.Duration) (hosts []edgeHost,
 	now := l.now()
 	switch {
 	case !v.at.IsZero() && v.err == nil && now.Sub(v.at) < maxAge:
+		return v.hosts, nil, true
+	case v.looking && v.err != nil: // still so, for all that is known
+		return nil, v.err, true
+	case v.looking && !v.at.IsZero() && now.Sub(v.at) < staleAge:
 		return v.hosts, nil, true
 	case v.looking:
 		return nil, errLooking, true

@@ -19,7 +19,7 @@ const (
 // differs says in what the record is of another machine than the verified one;
 // empty where nothing contradicts.
 func (q query) differs(r edgeHost) string {
-	uid, have, verified := r.Metadata.UID, r.macs(), macsOf(q.host)
+	uid, have, verified := r.Metadata.UID, r.macs, macsOf(q.host)
 	if len(have) > 0 && len(verified) > 0 && !overlap(have, verified) {
 		return fmt.Sprintf("Palette at %s has the Edge host %s with the MAC %s, but %s was verified: another machine registered under this host's name; find out which disk is in which machine.",
 			q.endpoint, uid, strings.Join(have, ", "), strings.Join(verified, ", "))
@@ -113,7 +113,7 @@ func agentPart(r edgeHost) string {
 func (q query) matched(r edgeHost) string {
 	var by []string
 	verified := macsOf(q.host)
-	for _, mac := range r.macs() {
+	for _, mac := range r.macs {
 		if overlap([]string{mac}, verified) {
 			by = append(by, "MAC "+mac)
 			break
