@@ -70,7 +70,10 @@ type Config struct {
 	Netboot string `yaml:"netboot"`
 	Media   string `yaml:"media"`
 	Seed    string `yaml:"seed"`
-	Install string `yaml:"install"` // of Ignition: the command, a template, by which the live system writes the disk
+	// ByIDSince is the first version of Kairos whose installer finds a disk by its
+	// name below /dev/disk/by-id; "never": none does; empty: the family's always did.
+	ByIDSince string `yaml:"by_id_since"`
+	Install   string `yaml:"install"` // of Ignition: the command, a template, by which the live system writes the disk
 }
 
 // Left is something that an image may hold and that netboot does not carry.

@@ -153,6 +153,8 @@ type own struct {
 	Ask     text // asks URLs.Writing with curl, and ends the installation at a no
 	Tell    text // puts a POST with curl, asked again for minutes
 	Call    text // the same for half a minute, for a system that boots
+	Device  text // the disk as this image's installer finds it
+	Guard   text // sees that Device is the disk that was verified, and ends the installation where it is not; may be empty
 	Refusal text // ends the installation
 	NoDisk  text // the same where the disk is not there
 	Booted  text // the script that calls URLs.Booted
@@ -191,6 +193,8 @@ func (w writer) own() (own, error) {
 	if w.values.URL.Writing != "" {
 		o.Ask = text(installerCall + " " + w.values.URL.Writing + " || " + refusal)
 	}
+	device, guard := w.device()
+	o.Device, o.Guard = text(device), text(guard)
 	if w.values.URL.Booted == "" {
 		return o, nil
 	}

@@ -21,9 +21,10 @@ type Values struct {
 	NICs    []NIC
 	Network Network
 	Secrets map[string]string
-	After   string // "reboot" or "poweroff", when installed
-	Ship    bool   // the installed system powers off where the answer to URLs.Booted is the word poweroff
-	Label   string // volume label of the medium that the host boots; empty where there is none
+	After   string            // "reboot" or "poweroff", when installed
+	Ship    bool              // the installed system powers off where the answer to URLs.Booted is the word poweroff
+	Version map[string]string // of the image, by what it is of, such as kairos; said by who added it
+	Label   string            // volume label of the medium that the host boots; empty where there is none
 	URL     URLs
 	Handoff map[string]any // the hand-off driver's own cloud-config keys
 }
@@ -50,6 +51,7 @@ type Identity struct {
 // Target is the disk that is installed to.
 type Target struct {
 	ByID   string // name below /dev/disk/by-id
+	Kernel string // its kernel's name for it when it was seen, such as nvme0n1; may be another at the next boot
 	Path   string // empty: made from ByID
 	Serial string
 	Model  string
@@ -108,7 +110,7 @@ func (v Values) probed() Values {
 	v.Host.Serial = cmp.Or(v.Host.Serial, "PROBE0001")
 	v.Host.UUID = cmp.Or(v.Host.UUID, "00000000-0000-4000-8000-000000000001")
 	if v.Disk.ByID == "" {
-		v.Disk = Target{ByID: "nvme-PROBE_0001", Serial: "PROBE0001", Model: "PROBE", Bytes: 1 << 40}
+		v.Disk = Target{ByID: "nvme-PROBE_0001", Kernel: "nvme0n1", Serial: "PROBE0001", Model: "PROBE", Bytes: 1 << 40}
 	}
 	if len(v.NICs) == 0 {
 		v.NICs = []NIC{{Name: "eth0", MAC: "02:00:00:00:00:01", Driver: "probe", Booted: true}}
@@ -155,6 +157,11 @@ func (v Values) check() error {
 	}
 	if v.Disk.Path != "/dev/disk/by-id/"+v.Disk.ByID {
 		return fmt.Errorf("disk: %q is not %s below /dev/disk/by-id", v.Disk.Path, v.Disk.ByID)
+	}
+	if v.Disk.Kernel != "" {
+		if err := checkLetters(v.Disk.Kernel, diskLetters); err != nil {
+			return fmt.Errorf("disk: %w", err)
+		}
 	}
 	if v.After != reboot && v.After != powerOff {
 		return fmt.Errorf("after: %q is not one of reboot, poweroff", v.After)

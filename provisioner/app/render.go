@@ -222,7 +222,7 @@ func (b *boots) values(order provisioner.Order, h provisioner.Host, image images
 	v := recipe.Values{
 		Site: b.site, Order: recipe.Order{Name: string(order.Name)},
 		Host:    recipe.Identity{ID: string(h.ID), Name: hostName(h), Serial: h.Intent.Row.Serial, UUID: h.Intent.Row.UUID, MACs: h.Intent.Row.MACs},
-		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(lifecycle.After(h)), Ship: h.Intent.Ship, Label: image.Label, Handoff: carry,
+		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(lifecycle.After(h)), Ship: h.Intent.Ship, Label: image.Label, Version: image.Meta, Handoff: carry,
 		Secrets: map[string]string{},
 		URL: recipe.URLs{
 			Config: base + configPath, Seed: base + seedPath, Early: step(base, provisioner.StageEarly),
@@ -266,7 +266,7 @@ func target(h provisioner.Host) recipe.Target {
 	}
 	for _, d := range h.Facts.Report.Report.Disks {
 		if slices.Contains(d.ByID, t.ByID) {
-			t.Serial, t.Model, t.Bytes = d.Serial, d.Model, uint64(d.Size)
+			t.Kernel, t.Serial, t.Model, t.Bytes = d.Name, d.Serial, d.Model, uint64(d.Size)
 		}
 	}
 	return t
