@@ -20,6 +20,7 @@ func TestTheOrderAndProfileInTheGuideAreAccepted(t *testing.T) {
 		{"profile", "lint", samples + "our-model.yaml"},
 		{"order", "lint", samples + "plant7.yaml", samples + "plant7.csv", "--profile", samples + "our-model.yaml", "-o", "json"},
 		{"order", "lint", samples + "plant7-local.yaml", samples + "plant7.csv", "--profile", samples + "our-model.yaml", "-o", "json"},
+		{"order", "lint", samples + "plant7-palette.yaml", samples + "plant7.csv", "--profile", samples + "our-model.yaml", "-o", "json"},
 		{"order", "lint", samples + "rack4.yaml", samples + "rack4.csv", "-o", "json"},
 	} {
 		var out, errs bytes.Buffer

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/muster-boot/muster/provisioner/api"
 	"github.com/muster-boot/muster/provisioner/api/client"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 )
@@ -28,6 +29,7 @@ type imageAdding struct {
 
 func (s *session) imageAdd() *cobra.Command {
 	var a imageAdding
+	var versions []string
 	cmd := &cobra.Command{
 		Use: "add FILE|URL|- [FILE...]", Short: "Store an installer ISO, a disk image or a netboot set", Args: atLeast(1),
 		Long: "Store an installer ISO or disk image from a file, a URL or standard input (-), or\n" +
@@ -38,6 +40,10 @@ func (s *session) imageAdd() *cobra.Command {
 			"  muster image add linux initrd.gz --name debian-12-netboot",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			a.source = args[0]
+			var err error
+			if a.in.Version, err = api.Versions(versions); err != nil {
+				return usageError{err}
+			}
 			if err := a.complete(); err != nil {
 				return err
 			}
@@ -62,6 +68,7 @@ func (s *session) imageAdd() *cobra.Command {
 	cmd.Flags().StringVar(&a.sums, "sums", "", "file or URL with digests as sha256sum writes them")
 	cmd.Flags().StringVar(&a.key, "minisign-key", "", "public key, or a file with it, that must have signed the image")
 	cmd.Flags().StringArrayVar(&a.in.Traits, "trait", nil, "what its files do not tell, such as fips; may come again")
+	cmd.Flags().StringArrayVar(&versions, "version", nil, "version that its files do not tell, as in kairos=4.0.3 or agent=4.9.7; may come again")
 	cmd.Flags().StringVar(&a.signature, "signature", "", "file with the signature")
 	return s.reading(cmd)
 }

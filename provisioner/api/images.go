@@ -80,6 +80,7 @@ var (
 		{"minisign_key", "public key that must have made the signature"},
 		{"signature", "over the content, made with minisign"},
 		{"trait", "what its files do not tell, such as fips; may come again"},
+		{"version", "what it is of and the version, as in kairos=4.0.3; may come again"},
 	}
 )
 
@@ -141,6 +142,26 @@ func (p *people) stored(i v1.Image, err error) Response {
 	return ok(p.imageShape(i))
 }
 
+// Versions reads those of an image, each written as kairos=4.0.3.
+func Versions(texts []string) (map[string]string, error) {
+	const most, longest = 16, 64
+	if len(texts) > most {
+		return nil, &inputError{what: fmt.Sprintf("version: at most %d are kept of an image", most)}
+	}
+	var versions map[string]string
+	for _, text := range texts {
+		of, version, found := strings.Cut(text, "=")
+		if !found || of == "" || version == "" || len(text) > longest || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r > '~' }) {
+			return nil, &inputError{what: fmt.Sprintf("version: %q is not what a version is of and the version, as in kairos=4.0.3", text)}
+		}
+		if versions == nil {
+			versions = map[string]string{}
+		}
+		versions[of] = version
+	}
+	return versions, nil
+}
+
 // addImage stores the body while it comes.
 func (p *people) addImage(r *http.Request) Response {
 	q := r.URL.Query()
@@ -149,6 +170,9 @@ func (p *people) addImage(r *http.Request) Response {
 		Key: q.Get("minisign_key"), Signature: q.Get("signature"), Traits: q["trait"],
 	}
 	name, err := imageName(in.Name)
+	if err == nil {
+		in.Version, err = Versions(q["version"])
+	}
 	if err != nil {
 		return fail(err)
 	}

@@ -7,10 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/textproto"
 	"net/url"
+	"slices"
 
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 )
@@ -33,6 +35,9 @@ func (c *Client) Image(ctx context.Context, ref string) (v1.Image, error) {
 // not count.
 func (c *Client) AddImage(ctx context.Context, in v1.NewImage, size int64, content io.Reader) (v1.Image, error) {
 	query := url.Values{"name": {in.Name}, "trait": in.Traits}
+	for _, of := range slices.Sorted(maps.Keys(in.Version)) {
+		query.Add("version", of+"="+in.Version[of])
+	}
 	for key, value := range map[string]string{
 		"sha256": in.SHA256, "sums": in.Sums, "sums_url": in.SumsURL, "file": in.File, "minisign_key": in.Key, "signature": in.Signature,
 	} {

@@ -71,7 +71,7 @@ type NewImage struct {
 	Signature string `json:"signature"` // over the content, made with minisign
 
 	Traits  []string          `json:"traits,omitempty"`  // what its files do not tell, such as fips
-	Version map[string]string `json:"version,omitempty"` // shown with it
+	Version map[string]string `json:"version,omitempty"` // by what it is of, such as kairos or agent; its files do not tell
 }
 
 // NewTag names the image that a tag is to name.

@@ -94,7 +94,7 @@ func (c *check) agents(ctx context.Context) {
 		image := c.batch.Images[digest]
 		switch have := agentOf(image); {
 		case have == "":
-			c.note(fmt.Sprintf("The version of the agent in image %s is not known; Palette's is %s. Say it when the image is added: muster image add --meta agent=VERSION.", image.Name, want))
+			c.note(fmt.Sprintf("The version of the agent in image %s is not known; Palette's is %s. Say it when the image is added: muster image add --version agent=VERSION.", image.Name, want))
 		case plain(have) == plain(want):
 			c.note(fmt.Sprintf("Image %s has agent %s, which is Palette's.", image.Name, have))
 		case c.options.AgentVersion == "any":
