@@ -3,10 +3,13 @@ package httpboot
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 )
@@ -16,53 +19,97 @@ import (
 const directHead = 4 << 10
 
 // requestLeast is what the standard server, too, takes for the beginning of
-// another request; less is silence, and before an end gets no answer.
+// another request than the first; less is silence, and before an end gets no
+// answer.
 const requestLeast = 4
 
-// direct is a connection that was taken from the standard server, which spends
+// direct is a connection that the standard server has not got yet: it spends
 // more on a request than the kernel does on 64 KiB of an image. Only what is
 // plainly right is answered here; with the first request that is not, the
-// connection goes back as it was, so that all the rest of HTTP has one author.
+// connection goes there as it is, so that all the rest of HTTP has one author.
 type direct struct {
 	line   *line
-	from   *http.Request // the first, for what all of the connection share
-	in     *bufio.Reader // of the line
-	parsed *bufio.Reader // of one head; nil until one is parsed
-	head   bytes.Reader
+	ctx    context.Context // of its requests
+	in     *bufio.Reader   // of the line
 	answer *answer
 	out    fileRecorder // of the present answer
-	asked  []byte       // the head of the last request that was not repeated; empty: unknown
+	asked  []byte       // the head of the last request that was not repeated
 	repeat repeat
 }
 
 // errNotOurs is a request for the standard server.
 var errNotOurs = errors.New("a request for the standard server")
 
-// takeOver takes the line of r from the standard server.
-func takeOver(l *line, w http.ResponseWriter, r *http.Request) (*direct, bool) {
+// front is where the standard server would accept connections: they begin
+// direct, and it gets those that do not stay so from [returns].
+type front struct {
+	*listener
+	server *Server
+	ctx    context.Context // of all requests
+}
+
+// Accept implements [net.Listener]. It returns errors only.
+func (f *front) Accept() (net.Conn, error) {
+	for {
+		l, err := f.accept()
+		if err != nil {
+			return nil, err
+		}
+		if !f.directs.enter(l) {
+			_ = l.Close() // the server stops
+			continue
+		}
+		go f.server.direct(f.ctx, l) // stop waits until it left
+	}
+}
+
+// direct answers what a connection begins with, as long as it is for mounts that
+// are Direct.
+func (s *Server) direct(ctx context.Context, l *line) {
+	defer l.of.directs.leave(l)
+	ctx, cancel := context.WithCancel(context.WithValue(ctx, http.LocalAddrContextKey, l.LocalAddr()))
+	defer cancel()
+	given := false
+	defer func() {
+		s.survive(recover())
+		if !given {
+			_ = l.Close() // the client left, or was told
+		}
+	}()
+	d, err := newDirect(ctx, l)
+	if err != nil {
+		return
+	}
+	given = errors.Is(s.exchange(d), errNotOurs) && d.giveOn()
+}
+
+// survive logs why a handler panicked, which the standard server does, too, and
+// goes on.
+func (s *Server) survive(cause any) {
+	if cause != nil && cause != http.ErrAbortHandler {
+		s.log.Error().Any("panic", cause).Bytes("stack", debug.Stack()).Msg("the handler of a boot request panicked")
+	}
+}
+
+func newDirect(ctx context.Context, l *line) (*direct, error) {
 	raw, err := l.SyscallConn()
 	if err != nil {
-		return nil, false
+		return nil, err
 	}
-	_, ahead, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		return nil, false
-	}
-	unread, _ := ahead.Reader.Peek(ahead.Reader.Buffered()) // what is buffered is there
-	asked := l.overheard(len(unread))
-	l.rest = append(slices.Clone(unread), l.rest...)
-	l.until = time.Time{} // the standard server had deadlines of its own
-	d := &direct{line: l, from: r, in: bufio.NewReaderSize(l, directHead), answer: newAnswer(raw), asked: asked}
-	return d, true
+	return &direct{line: l, ctx: ctx, in: bufio.NewReaderSize(l, directHead), answer: newAnswer(raw)}, nil
 }
 
 // next waits for the head of a request, and leaves it unread.
 func (d *direct) next() ([]byte, error) {
-	if d.in.Buffered() < requestLeast {
-		if err := d.wait(d.line.of.patience.idle); err != nil {
+	patience, least := d.line.of.patience.idle, requestLeast
+	if d.answer.status == 0 { // it is the first
+		patience, least = d.line.of.patience.head, 1
+	}
+	if d.in.Buffered() < least {
+		if err := d.wait(patience); err != nil {
 			return nil, err
 		}
-		if _, err := d.in.Peek(requestLeast); err != nil {
+		if _, err := d.in.Peek(least); err != nil {
 			return nil, err
 		}
 	}
@@ -116,17 +163,13 @@ func (d *direct) parse(head []byte) (*http.Request, bool) {
 	if !plainHead(head) {
 		return nil, false
 	}
-	d.head.Reset(head)
-	if d.parsed == nil {
-		d.parsed = bufio.NewReaderSize(&d.head, directHead)
-	}
-	d.parsed.Reset(&d.head)
-	r, err := http.ReadRequest(d.parsed)
-	if err != nil || d.parsed.Buffered() > 0 || !plainRequest(r) {
+	in := bufio.NewReaderSize(bytes.NewReader(head), len(head))
+	r, err := http.ReadRequest(in)
+	if err != nil || in.Buffered() > 0 || !plainRequest(r) {
 		return nil, false
 	}
-	r.RemoteAddr = d.from.RemoteAddr
-	return r.WithContext(d.from.Context()), true
+	r.RemoteAddr = d.line.RemoteAddr().String()
+	return r.WithContext(d.ctx), true
 }
 
 // fileRecorder is a recorder whose connection sends parts of files, and repeats.
@@ -156,32 +199,6 @@ func (w *fileRecorder) SendFile(f *os.File, offset, length int64) (int64, error)
 	return n, err
 }
 
-// directly answers r, and what follows on its connection as long as it is for
-// mounts that are Direct. It returns false if it left all to the standard server.
-func (s *Server) directly(w http.ResponseWriter, r *http.Request) bool {
-	l, ok := r.Context().Value(lineKey{}).(*line)
-	if !ok || !plainRequest(r) || !s.isDirect(r) {
-		return false
-	}
-	v, ok := l.of.directs.enter(l)
-	if !ok {
-		return false
-	}
-	defer l.of.directs.leave(v)
-	d, ok := takeOver(l, w, r)
-	if !ok {
-		return false
-	}
-	given := false
-	defer func() { // also when a handler panics
-		if !given {
-			_ = l.Close() // the client left, or was told
-		}
-	}()
-	given = errors.Is(s.exchange(d, r), errNotOurs) && d.giveBack()
-	return true
-}
-
 // isDirect tells whether r is for a mount that is Direct.
 func (s *Server) isDirect(r *http.Request) bool {
 	name, err := clean(r.URL)
@@ -196,8 +213,12 @@ func (s *Server) isDirect(r *http.Request) bool {
 var errEnded = errors.New("the connection ends with this answer")
 
 // exchange answers requests until there is a reason to end.
-func (s *Server) exchange(d *direct, r *http.Request) error {
+func (s *Server) exchange(d *direct) error {
 	for {
+		r, err := s.repeats(d)
+		if err != nil {
+			return err
+		}
 		d.answer.begin(r, d.line.of.directs.ended.Load())
 		d.out = fileRecorder{recorder: recorder{ResponseWriter: d.answer}, answer: d.answer}
 		told := s.answer(&d.out, &d.out.recorder, r)
@@ -205,11 +226,6 @@ func (s *Server) exchange(d *direct, r *http.Request) error {
 			return errEnded
 		}
 		d.learn(told)
-		next, err := s.repeats(d)
-		if err != nil {
-			return err
-		}
-		r = next
 	}
 }
 
@@ -225,8 +241,8 @@ func (d *direct) learn(told Request) {
 	}
 }
 
-// repeats answers what repeats the last request, and returns the next that does
-// not.
+// repeats answers what repeats the last request, and returns the next one that
+// does not.
 func (s *Server) repeats(d *direct) (*http.Request, error) {
 	for {
 		head, err := d.next()
@@ -273,10 +289,10 @@ func (s *Server) again(d *direct, asked span) error {
 	return nil
 }
 
-// giveBack hands the connection to the standard server, with all that is not
+// giveOn hands the connection to the standard server, with all that is not
 // answered; false if that takes no more.
-func (d *direct) giveBack() bool {
-	unread, _ := d.in.Peek(d.in.Buffered())
-	d.line.rest = append(slices.Clone(unread), d.line.rest...)
+func (d *direct) giveOn() bool {
+	unread, _ := d.in.Peek(d.in.Buffered()) // what is buffered is there
+	d.line.rest = slices.Clone(unread)
 	return d.line.SetDeadline(time.Time{}) == nil && d.line.of.returns.give(d.line)
 }

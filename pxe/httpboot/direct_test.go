@@ -129,7 +129,7 @@ var (
 	missing = response{404, 19, "404 page not found\n"}
 )
 
-func TestAConnectionGoesBetweenDirectAndStandard(t *testing.T) {
+func TestAConnectionGoesFromDirectToStandard(t *testing.T) {
 	served := make(chan Request, 100)
 	addr, _ := directServer(t, newParts(t), Options{Served: func(r Request) { served <- r }}, patient)
 	big := "GET /d/a HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 6000) + "\r\n\r\n"
@@ -239,16 +239,21 @@ func TestABodyThatEndsEarlyCutsTheConnection(t *testing.T) {
 	}
 }
 
-// TestSlowClientsAreCut sends nothing, or never the end, after one request.
+// TestSlowClientsAreCut sends nothing, or never the end, at once and after one
+// request.
 func TestSlowClientsAreCut(t *testing.T) {
 	addr, _ := directServer(t, newParts(t), Options{}, patience{head: 50 * time.Millisecond, idle: 100 * time.Millisecond})
-	for _, rest := range []string{"", "GET /d/a HTTP/1.1\r\nHost"} {
-		conn, in := dial(t, addr)
-		io.WriteString(conn, get("/d/a"))
-		read(t, in, "GET")
-		io.WriteString(conn, rest)
-		if b, err := in.ReadByte(); !errors.Is(err, io.EOF) {
-			t.Errorf("after %q: %q, %v", rest, b, err)
+	for _, rest := range []string{"", "G", "GET /d/a HTTP/1.1\r\nHost"} {
+		for _, before := range []int{0, 1} {
+			conn, in := dial(t, addr)
+			for range before {
+				io.WriteString(conn, get("/d/a"))
+				read(t, in, "GET")
+			}
+			io.WriteString(conn, rest)
+			if b, err := in.ReadByte(); !errors.Is(err, io.EOF) {
+				t.Errorf("after %d requests and %q: %q, %v", before, rest, b, err)
+			}
 		}
 	}
 }
@@ -410,8 +415,8 @@ func answers(t *testing.T, addr string, sent []byte) []response {
 	}
 }
 
-// FuzzDirect sends the same bytes to a direct and to an ordinary mount, behind a
-// request that others may repeat.
+// FuzzDirect sends the same bytes to a direct and to an ordinary mount, at once
+// and behind a request that others may repeat.
 func FuzzDirect(f *testing.F) {
 	addr, _ := directServer(f, &image{content: loader[:100]}, Options{}, patient)
 	for _, seed := range []string{
@@ -428,10 +433,12 @@ func FuzzDirect(f *testing.F) {
 		if len(b) > 64<<10 || bytes.Contains(b, []byte("HEAD")) || bytes.Contains(b, []byte("/n/")) {
 			return // a HEAD's answer has no body: answers cannot tell
 		}
-		direct := append([]byte(ranged("/d/a", "bytes=1-2")), b...)
-		ordinary := bytes.ReplaceAll(direct, []byte("/d/"), []byte("/n/"))
-		if diff := cmp.Diff(answers(t, addr, ordinary), answers(t, addr, direct)); diff != "" {
-			t.Errorf("direct answers differ (-ordinary +direct):\n%s", diff)
+		for _, before := range []string{"", ranged("/d/a", "bytes=1-2")} {
+			direct := append([]byte(before), b...)
+			ordinary := bytes.ReplaceAll(direct, []byte("/d/"), []byte("/n/"))
+			if diff := cmp.Diff(answers(t, addr, ordinary), answers(t, addr, direct)); diff != "" {
+				t.Errorf("direct answers after %q differ (-ordinary +direct):\n%s", before, diff)
+			}
 		}
 	})
 }

@@ -10,36 +10,31 @@ import (
 
 // directs are the direct connections of an endpoint.
 type directs struct {
-	ended  atomic.Bool
-	mu     sync.Mutex
-	visits map[*visit]struct{}
-	gone   sync.WaitGroup // one for each visit; none is added once ended
+	ended atomic.Bool
+	mu    sync.Mutex
+	lines map[*line]struct{}
+	gone  sync.WaitGroup // one for each line; none is added once ended
 }
 
-// visit is the time that a line is direct. It can be so again before the visit
-// before is over to the last line of code.
-type visit struct{ line *line }
-
-// enter begins a visit; false if lines are to end.
-func (d *directs) enter(l *line) (*visit, bool) {
+// enter takes a line in; false if lines are to end.
+func (d *directs) enter(l *line) bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.ended.Load() {
-		return nil, false
+		return false
 	}
-	if d.visits == nil {
-		d.visits = map[*visit]struct{}{}
+	if d.lines == nil {
+		d.lines = map[*line]struct{}{}
 	}
-	v := &visit{l}
-	d.visits[v] = struct{}{}
+	d.lines[l] = struct{}{}
 	d.gone.Add(1)
-	return v, true
+	return true
 }
 
-func (d *directs) leave(v *visit) {
+func (d *directs) leave(l *line) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	delete(d.visits, v)
+	delete(d.lines, l)
 	d.gone.Done()
 }
 
@@ -65,8 +60,8 @@ func (d *directs) end() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ended.Store(true)
-	for v := range d.visits {
-		_ = v.line.SetReadDeadline(time.Unix(1, 0)) // fails on a closed one only
+	for l := range d.lines {
+		_ = l.SetReadDeadline(time.Unix(1, 0)) // fails on a closed one only
 	}
 }
 
@@ -81,7 +76,7 @@ func (d *directs) await(ctx context.Context) {
 func (d *directs) cut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for v := range d.visits {
-		_ = v.line.Close() // its answer says that it failed
+	for l := range d.lines {
+		_ = l.Close() // its answer says that it failed
 	}
 }

@@ -62,9 +62,9 @@ type Mount struct {
 	// Ask has the Decider asked before: a client that has no lease from us, or
 	// that is not served, gets 404; the handler finds the client by [Asker].
 	Ask bool
-	// Direct has GETs and HEADs of one connection answered one after the other
-	// without the standard server between them, which costs more than a short
-	// range of a file. The handler's ResponseWriter then has a method
+	// Direct has the GETs and HEADs that a connection begins with answered one
+	// after the other, without the standard server between them, which costs more
+	// than a short range of a file. The handler's ResponseWriter then has a method
 	// SendFile(f *os.File, offset, length int64) (int64, error), and its
 	// request's context lasts as long as the connection. By another,
 	// Repeat(send func(w http.ResponseWriter, offset, length int64) error), it may
@@ -171,7 +171,7 @@ func (s *Server) Run(ctx context.Context) error {
 	var serving errgroup.Group
 	for i, l := range listeners {
 		server := s.server(s.endpoints[i])
-		serving.Go(func() error { return served(server.Serve(s.endpoints[i].over(l))) })
+		serving.Go(func() error { return served(server.Serve(s.over(l, s.endpoints[i]))) })
 		serving.Go(func() error { return served(server.Serve(l.returns)) })
 		serving.Go(func() error {
 			<-ctx.Done()
@@ -201,12 +201,17 @@ func (s *Server) bind(ctx context.Context) ([]*listener, error) {
 }
 
 // over is the listener as the endpoint speaks on it. Without a protocol of
-// ALPN (RFC 7301) in its configuration it is HTTP/1.1, as on the plain one.
-func (e Endpoint) over(l net.Listener) net.Listener {
+// ALPN (RFC 7301) in its configuration TLS carries HTTP/1.1, as the plain one.
+func (s *Server) over(l *listener, e Endpoint) net.Listener {
 	if e.TLS == nil {
-		return l
+		return &front{l, s, e.context()}
 	}
 	return tls.NewListener(l, e.TLS)
+}
+
+// context is that of every request that came by the endpoint.
+func (e Endpoint) context() context.Context {
+	return context.WithValue(context.Background(), networkKey{}, e.Network)
 }
 
 // server is the HTTP server of one endpoint.
@@ -217,15 +222,7 @@ func (s *Server) server(e Endpoint) *http.Server {
 		IdleTimeout:       s.patience.idle,
 		MaxHeaderBytes:    headerSize,
 		ErrorLog:          log.New(s.log, "", 0),
-		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
-			if l, plain := c.(*line); plain {
-				l.hears = true
-			}
-			return context.WithValue(ctx, lineKey{}, c)
-		},
-		BaseContext: func(net.Listener) context.Context {
-			return context.WithValue(context.Background(), networkKey{}, e.Network)
-		},
+		BaseContext:       func(net.Listener) context.Context { return e.context() },
 	}
 }
 

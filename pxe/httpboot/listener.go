@@ -18,8 +18,6 @@ type line struct {
 	*net.TCPConn
 	of    *listener
 	rest  []byte    // of what came and was not taken; read first
-	heard []byte    // what the standard server read, of its first request at most
-	hears bool      // that is kept
 	until time.Time // the read deadline, as a direct connection set it
 	leave func()    // frees the slot
 }
@@ -27,36 +25,11 @@ type line struct {
 // Read implements [net.Conn].
 func (l *line) Read(b []byte) (int, error) {
 	if len(l.rest) == 0 {
-		n, err := l.TCPConn.Read(b)
-		l.hear(b[:n])
-		return n, err
+		return l.TCPConn.Read(b)
 	}
 	n := copy(b, l.rest)
 	l.rest = l.rest[n:]
-	l.hear(b[:n])
 	return n, nil
-}
-
-// hear keeps what the standard server reads, while it may be one head.
-func (l *line) hear(b []byte) {
-	if !l.hears {
-		return
-	}
-	l.heard = append(l.heard, b...)
-	if len(l.heard) > directHead {
-		l.hears, l.heard = false, nil
-	}
-}
-
-// overheard ends that, and returns the head of the one request that was heard,
-// unread bytes ago; nil if it was not just one.
-func (l *line) overheard(unread int) []byte {
-	heard := l.heard
-	l.hears, l.heard = false, nil
-	if n := len(heard) - unread; n > 0 && headEnd(heard) == n && plainHead(heard[:n]) {
-		return heard[:n]
-	}
-	return nil
 }
 
 // Close implements [net.Conn].
@@ -86,9 +59,12 @@ func listen(ctx context.Context, addr netip.AddrPort, connections int, p patienc
 	}, nil
 }
 
-// Accept waits for a slot after the connection came, so that a closed listener
+// Accept implements [net.Listener].
+func (l *listener) Accept() (net.Conn, error) { return l.accept() }
+
+// accept waits for a slot after the connection came, so that a closed listener
 // is noticed; the kernel's queue holds the rest.
-func (l *listener) Accept() (net.Conn, error) {
+func (l *listener) accept() (*line, error) {
 	conn, err := l.AcceptTCP()
 	if err != nil {
 		return nil, err
@@ -114,8 +90,8 @@ func giveUpStalled(conn *net.TCPConn) error {
 	return errors.Join(err, set)
 }
 
-// returns is where the standard server accepts the connections that were taken
-// from it, when it is its turn again.
+// returns is where the standard server accepts the connections that are its to
+// answer.
 type returns struct {
 	net.Listener // for its address
 	lines        chan *line

@@ -111,7 +111,7 @@ func TestRequestsThatDifferInTheirRangeOnlyAreRepeated(t *testing.T) {
 		text   string
 		repeat bool
 	}{
-		{ranged("/d/a", "bytes=0-9"), false}, // of the standard server's
+		{ranged("/d/a", "bytes=0-9"), false}, // the first
 		{ranged("/d/a", "bytes=10-4095"), true},
 		{ranged("/d/a", "bytes=99990-"), true},
 		{ranged("/d/a", "bytes=-5"), true},
