@@ -51,9 +51,7 @@ func (w writer) autoinstallFiles(doc, inner map[string]any) (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	out := Rendered{Documents: append([]Document{{MainDocument, yamlType, userData}}, seed...)}
-	out.Medium, err = w.medium(file)
-	return out, err
+	return w.given(file, append([]Document{{MainDocument, yamlType, userData}}, seed...)...)
 }
 
 // settle puts in what depends on what the order says: the question to muster

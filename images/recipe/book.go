@@ -135,6 +135,12 @@ func (r Recipe) checkWords() []error {
 	if !slices.Contains([]Format{None, CloudConfig, NoCloud, Autoinstall, Preseed, Kickstart, Ignition, Talos}, r.Config.Format) {
 		wrong = append(wrong, fmt.Errorf("config: format: %q is not one of none, cloud-config, nocloud, autoinstall, preseed, kickstart, ignition, talos", r.Config.Format))
 	}
+	if !slices.Contains([]KernelWords{"", Dracut, Klibc, TalosAddress}, r.Static.Kernel) {
+		wrong = append(wrong, fmt.Errorf("static: kernel: %q is not one of dracut, klibc, talos", r.Static.Kernel))
+	}
+	if !slices.Contains([]NetworkSystem{"", Networkd, NetworkManager}, r.Static.System) {
+		wrong = append(wrong, fmt.Errorf("static: system: %q is not one of networkd, network-manager", r.Static.System))
+	}
 	return append(wrong, r.checkWays()...)
 }
 

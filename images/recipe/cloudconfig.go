@@ -3,6 +3,7 @@ package recipe
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // yamlType is the media type of user-data.
@@ -28,14 +29,41 @@ func (w writer) cloudConfig() (Rendered, error) {
 			return Rendered{}, fmt.Errorf("config: %w", err)
 		}
 	}
+	if err := merge(doc, w.addressStage(), ""); err != nil {
+		return Rendered{}, fmt.Errorf("config: %w", err)
+	}
 	askFirst(doc, ours)
 	content, err := encode(header, doc)
 	if err != nil {
 		return Rendered{}, err
 	}
-	out := Rendered{Documents: []Document{{MainDocument, yamlType, content}}}
-	out.Medium, err = w.medium(content)
+	return w.given(content, Document{MainDocument, yamlType, content})
+}
+
+// given is what a host gets by netboot and from a medium: its documents, and the
+// kernel arguments beside the recipe's. file is what lies on the medium.
+func (w writer) given(file []byte, documents ...Document) (Rendered, error) {
+	args, err := w.further()
+	if err != nil {
+		return Rendered{}, err
+	}
+	out := Rendered{Documents: documents, Args: args}
+	out.Medium, err = w.medium(file, args)
 	return out, err
+}
+
+// addressStage has the installed system keep its fixed address. The stage runs
+// at each boot before the network is set up.
+func (w writer) addressStage() map[string]any {
+	var files []any
+	for _, f := range w.systemAddress() {
+		files = append(files, map[string]any{"path": f.path, "permissions": f.mode, "owner": 0, "group": 0, "content": f.content})
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	step := map[string]any{"name": "keep the address that the manifest gives", "files": files}
+	return map[string]any{"stages": map[string]any{"initramfs": []any{step}}}
 }
 
 // asking is the first stage of the installer.
@@ -56,7 +84,7 @@ func askFirst(doc, ours map[string]any) {
 
 // medium is what makes an ISO the host's own: its configuration as a file, and
 // the arguments that name it.
-func (w writer) medium(content []byte, further ...string) ([]Change, error) {
+func (w writer) medium(content []byte, further []string) ([]Change, error) {
 	if w.recipe.Form != ISO {
 		return nil, nil
 	}
@@ -68,8 +96,12 @@ func (w writer) medium(content []byte, further ...string) ([]Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if args = append(args, further...); len(args) > 0 {
-		changes = append(changes, Change{Args: args})
+	change := Change{Args: append(args, further...)}
+	if hasAddress(further) {
+		change.Drop = []string{strings.TrimSuffix(addressArg, "=")}
+	}
+	if len(change.Args) > 0 {
+		changes = append(changes, change)
 	}
 	return changes, nil
 }

@@ -59,9 +59,7 @@ func TestEveryFamilyGetsWhatItReads(t *testing.T) {
 		t.Run(r.Family, func(t *testing.T) {
 			v := values()
 			v.Label = "MEDIUM"
-			if r.Config.Format != Ignition {
-				v.Network = Network{Address: "10.1.4.12", Prefix: 24, Gateway: "10.1.4.1", DNS: []string{"10.1.0.2"}}
-			}
+			v.Network = Network{Address: "10.1.4.12", Prefix: 24, Gateway: "10.1.4.1", DNS: []string{"10.1.0.2"}}
 			out, err := r.Render(v, orders[r.Config.Format])
 			if err != nil {
 				t.Fatal(err)

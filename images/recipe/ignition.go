@@ -33,9 +33,6 @@ type ignitionOwn struct {
 }
 
 func (w writer) ignition() (Rendered, error) {
-	if w.values.Network.static() {
-		return Rendered{}, errors.New("network: muster writes no fixed address for Ignition; leave it to DHCP, or give the installed system a file for its network manager in the template")
-	}
 	installed, err := w.installed()
 	if err != nil {
 		return Rendered{}, err
@@ -57,9 +54,7 @@ func (w writer) ignition() (Rendered, error) {
 	if err != nil {
 		return Rendered{}, err
 	}
-	out := Rendered{Documents: []Document{{MainDocument, ignitionType, main}, {InstalledDocument, ignitionType, target}}}
-	out.Medium, err = w.medium(initramfs("config.ign", main))
-	return out, err
+	return w.given(initramfs("config.ign", main), Document{MainDocument, ignitionType, main}, Document{InstalledDocument, ignitionType, target})
 }
 
 // installed is the configuration of the installed system.
@@ -83,10 +78,24 @@ func (w writer) installed() (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := merge(doc, ours, ""); err != nil {
-		return nil, fmt.Errorf("config: %w", err)
+	for _, layer := range []map[string]any{ours, w.addressFiles()} {
+		if err := merge(doc, layer, ""); err != nil {
+			return nil, fmt.Errorf("config: %w", err)
+		}
 	}
 	return doc, nil
+}
+
+// addressFiles has the installed system keep its fixed address.
+func (w writer) addressFiles() map[string]any {
+	var files []any
+	for _, f := range w.systemAddress() {
+		files = append(files, map[string]any{"path": f.path, "mode": f.mode, "overwrite": true, "contents": map[string]any{"source": dataURL(f.content)}})
+	}
+	if len(files) == 0 {
+		return nil
+	}
+	return map[string]any{"storage": map[string]any{"files": files}}
 }
 
 // versionOf is the version of Ignition's format that the order writes.

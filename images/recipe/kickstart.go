@@ -53,9 +53,7 @@ func (w writer) kickstart() (Rendered, error) {
 		return Rendered{}, err
 	}
 	content := []byte(before + script.commands.String() + after)
-	out := Rendered{Documents: []Document{{MainDocument, kickstartType, content}}}
-	out.Medium, err = w.medium(content)
-	return out, err
+	return w.given(content, Document{MainDocument, kickstartType, content})
 }
 
 func (w writer) kickstartAfter(s kickstartScript) (string, error) {

@@ -58,10 +58,21 @@ func (r Recipe) Netboot(b BootURLs, args []string) (Boot, error) {
 	return boot, nil
 }
 
-// arguments are the kernel's, filled in.
+// addressArg begins the argument that asks DHCP, or else says an address.
+const addressArg = "ip="
+
+func hasAddress(args []string) bool {
+	return slices.ContainsFunc(args, func(arg string) bool { return strings.HasPrefix(arg, addressArg) })
+}
+
+// arguments are the kernel's, filled in. An address among the further ones takes
+// the place of DHCP.
 func (r Recipe) arguments(b BootURLs, further []string) ([]string, error) {
 	args := make([]string, 0, len(r.Cmdline)+len(further))
 	for _, template := range r.Cmdline {
+		if hasAddress(further) && strings.HasPrefix(template, addressArg) {
+			continue
+		}
 		arg, err := r.fill(template, b)
 		if err != nil {
 			return nil, fmt.Errorf("kernel argument %s: %w", template, err)
@@ -69,7 +80,7 @@ func (r Recipe) arguments(b BootURLs, further []string) ([]string, error) {
 		args = append(args, arg)
 	}
 	for _, arg := range further {
-		if err := checkLetters(arg, letters+"=,+@"); err != nil {
+		if err := checkLetters(arg, letters+"=,+@[]"); err != nil {
 			return nil, fmt.Errorf("extra kernel argument: %w", err)
 		}
 		args = append(args, arg)

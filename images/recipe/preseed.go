@@ -67,9 +67,7 @@ func (w writer) preseed() (Rendered, error) {
 		return Rendered{}, err
 	}
 	content := []byte(before + kept + after)
-	out := Rendered{Documents: []Document{{MainDocument, preseedType, content}}, Args: w.netcfg()}
-	out.Medium, err = w.medium(content, out.Args...)
-	return out, err
+	return w.given(content, Document{MainDocument, preseedType, content})
 }
 
 // preseedAfter are the lines that muster has the last word with.
@@ -205,6 +203,9 @@ func (w writer) netcfg() []string {
 	n := w.values.Network
 	if !n.static() {
 		return args
+	}
+	if mac := w.values.bootMAC(); mac != "" && w.recipe.Form == ISO { // by netboot, the boot loader says it
+		args = append(args, "interface=auto", "BOOTIF=01-"+strings.ReplaceAll(mac, ":", "-"))
 	}
 	args = append(args, "netcfg/disable_autoconfig=true", "netcfg/confirm_static=true",
 		"netcfg/get_ipaddress="+n.Address, "netcfg/get_netmask="+n.mask())

@@ -39,6 +39,7 @@ type Recipe struct {
 	Rootfs  string   `yaml:"rootfs"`
 	Cmdline []string `yaml:"cmdline"`
 
+	Static   Static      `yaml:"static"`
 	Media    Media       `yaml:"media"`
 	Config   Config      `yaml:"config"`
 	Template string      `yaml:"template"` // of each host's configuration, below the order's
@@ -75,6 +76,32 @@ type Config struct {
 	ByIDSince string `yaml:"by_id_since"`
 	Install   string `yaml:"install"` // of Ignition: the command, a template, by which the live system writes the disk
 }
+
+// Static is how a host is told a fixed address, beside what the format of its
+// configuration has for it.
+type Static struct {
+	Kernel KernelWords   `yaml:"kernel"` // on the kernel's command line; empty: not there
+	System NetworkSystem `yaml:"system"` // in a file of the installed system; empty: the format says it
+}
+
+// KernelWords are a language for addresses on the kernel's command line.
+type KernelWords string
+
+// The languages.
+const (
+	Dracut       KernelWords = "dracut" // dracut.cmdline(7)
+	Klibc        KernelWords = "klibc"  // nfsroot.rst of the kernel, as initramfs-tools reads it: IPv4 without VLANs
+	TalosAddress KernelWords = "talos"  // the same with VLANs, and the port by its MAC
+)
+
+// NetworkSystem is what sets up the network of an installed system.
+type NetworkSystem string
+
+// The systems.
+const (
+	Networkd       NetworkSystem = "networkd"
+	NetworkManager NetworkSystem = "network-manager"
+)
 
 // Left is something that an image may hold and that netboot does not carry.
 type Left struct {

@@ -34,9 +34,7 @@ func (w writer) talos() (Rendered, error) {
 		}
 		content = append(content, more...)
 	}
-	out := Rendered{Documents: []Document{{MainDocument, "application/yaml", content}}}
-	out.Medium, err = w.medium(content)
-	return out, err
+	return w.given(content, Document{MainDocument, "application/yaml", content})
 }
 
 // talosDocuments are the machine configuration and the documents beside it.

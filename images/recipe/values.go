@@ -177,6 +177,9 @@ func (v Values) check() error {
 			}
 		}
 	}
+	if v.Network.VLAN != 0 && !v.Network.static() {
+		return fmt.Errorf("network: the host asks DHCP on VLAN %d, which muster can tell its scout and no installer; give its row an address", v.Network.VLAN)
+	}
 	return v.Network.check()
 }
 

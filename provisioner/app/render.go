@@ -224,6 +224,7 @@ func (b *boots) values(order provisioner.Order, h provisioner.Host, image images
 		Host:    recipe.Identity{ID: string(h.ID), Name: hostName(h), Serial: h.Intent.Row.Serial, UUID: h.Intent.Row.UUID, MACs: h.Intent.Row.MACs},
 		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(lifecycle.After(h)), Ship: h.Intent.Ship, Label: image.Label, Version: image.Meta, Handoff: carry,
 		Secrets: map[string]string{},
+		Network: fixed(h.Intent.Row.Static),
 		URL: recipe.URLs{
 			Config: base + configPath, Seed: base + seedPath, Early: step(base, provisioner.StageEarly),
 			Writing: step(base, provisioner.StageWriting), Written: step(base, provisioner.StageWritten),

@@ -44,11 +44,8 @@ func (b *boots) scoutMedium(image images.Image, h provisioner.Host) (provisioner
 	if err != nil {
 		return r, err
 	}
-	address, err := fixed(h.Intent.Row.Static)
-	if err != nil {
-		return r, err
-	}
-	args, err := rec.Medium(recipe.BootURLs{Server: root, Token: h.Status.Key.Reveal(), Host: string(h.ID)}, address)
+	urls := recipe.BootURLs{Server: root, Token: h.Status.Key.Reveal(), Host: string(h.ID)}
+	args, err := rec.Medium(urls, fixed(h.Intent.Row.Static))
 	if err != nil {
 		return r, err
 	}
@@ -57,18 +54,13 @@ func (b *boots) scoutMedium(image images.Image, h provisioner.Host) (provisioner
 	return r, err
 }
 
-// fixed is a row's address as recipes have it.
-func fixed(s provisioner.Static) (recipe.Network, error) {
-	n := recipe.Network{MAC: s.MAC, Gateway: s.Gateway, DNS: s.DNS, VLAN: s.VLAN}
-	if s.Address == "" {
-		return n, nil
+// fixed is a row's address as recipes have it. What cannot be one they refuse.
+func fixed(s provisioner.Static) recipe.Network {
+	n := recipe.Network{MAC: s.MAC, Address: s.Address, Gateway: s.Gateway, DNS: s.DNS, VLAN: s.VLAN}
+	if p, err := netip.ParsePrefix(s.Address); err == nil {
+		n.Address, n.Prefix = p.Addr().String(), p.Bits()
 	}
-	p, err := netip.ParsePrefix(s.Address)
-	if err != nil {
-		return n, fmt.Errorf("the row's address %q is none with a prefix length, as 192.0.2.7/24: %w", s.Address, err)
-	}
-	n.Address, n.Prefix = p.Addr().String(), p.Bits()
-	return n, nil
+	return n
 }
 
 // root is the boot plane as h reaches it: our address on the network that its

@@ -95,7 +95,7 @@ func TestWhatKeepsTheScoutFromAMediumIsSaid(t *testing.T) {
 	r.set(t, "ramdisk", "/kernel", "/initrd")
 	says("a ramdisk without a loader", h, "build it again with --shim and --grub")
 	r.scoutISO(t, "1")
-	says("no address", discovering("h-1", provisioner.Static{Address: "192.0.2.7"}), "is none with a prefix length")
+	says("no address", discovering("h-1", provisioner.Static{Address: "192.0.2.7"}), "is no prefix length of 192.0.2.7")
 	h.Intent.BMC = nil
 	says("no network", h, "was not seen on any network")
 }
