@@ -39,13 +39,16 @@ func main() {
 
 func run(ctx context.Context, args []string) error {
 	if len(args) == 0 {
-		return errors.New("want one of: config, stage NAME..., install, agent")
+		return errors.New("want one of: network, config, stage NAME..., install, agent")
 	}
 	cmdline, err := os.ReadFile("/proc/cmdline")
 	if err != nil {
 		return err
 	}
 	out := uptimeWriter{word: args[0]}
+	if args[0] == "network" { // there is none yet, to get a configuration over
+		return setUp(ctx, strings.Fields(string(cmdline)), out.say)
+	}
 	c := collector{cmdline: strings.Fields(string(cmdline)), say: out.say}
 	if online() {
 		c.fetch = fetcher(http.DefaultClient)

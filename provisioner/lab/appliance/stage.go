@@ -6,14 +6,22 @@ import (
 	"os/exec"
 )
 
-// step is one item of a stage: commands, under a condition. Its users are not
-// made, and log in at the local API only; its other keys (files, ...) are not
-// carried out.
+// step is one item of a stage: files and commands, under a condition. Its users
+// are not made, and log in at the local API only; its other keys are not carried
+// out.
 type step struct {
 	Name     string            `yaml:"name"`
 	If       string            `yaml:"if"`
+	Files    []stepFile        `yaml:"files"`
 	Commands []string          `yaml:"commands"`
 	Users    map[string]osUser `yaml:"users"`
+}
+
+// stepFile is a file that a step writes; it is root's.
+type stepFile struct {
+	Path        string `yaml:"path"`
+	Content     string `yaml:"content"`
+	Permissions uint32 `yaml:"permissions"`
 }
 
 // runStage runs the steps of a stage with those that frame it. A command that
@@ -23,6 +31,12 @@ func (c config) runStage(ctx context.Context, name string, say func(string, ...a
 		for _, s := range c.Stages[part] {
 			if s.If != "" && shell(ctx, s.If) != nil {
 				continue
+			}
+			for _, f := range s.Files {
+				say("%s: writing %s", part, f.Path)
+				if err := writeFile(f.Path, []byte(f.Content), os.FileMode(f.Permissions)); err != nil {
+					say("%s: %v", part, err)
+				}
 			}
 			for _, command := range s.Commands {
 				say("%s: %s", part, command)
