@@ -281,7 +281,7 @@ func (e *Engine) scoutMedium(ctx context.Context, h *provisioner.Host, c *store.
 	}
 	c.PutRenderings = []store.Rendering{{Attempt: r.Attempt, Sealed: sealed}}
 	c.DropRenderings = renderedBefore(*h)
-	h.Facts.Prepared = &provisioner.Prepared{Attempt: r.Attempt, At: r.Made, Way: r.Way}
+	h.Facts.Prepared = &provisioner.Prepared{Attempt: r.Attempt, At: r.Made, Way: r.Way, Image: r.Image}
 	return r, nil
 }
 
