@@ -13,6 +13,7 @@ import (
 
 	"github.com/muster-boot/muster/images"
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/handoff"
 	"github.com/muster-boot/muster/provisioner/store"
 )
 
@@ -156,5 +157,26 @@ func TestTheScoutsMediumStaysAsItIsUntilItsAttemptIsOver(t *testing.T) {
 	r.list(t, read)
 	if status, _ := r.ask(t, http.MethodGet, strangerAddress, name); status != http.StatusGone {
 		t.Errorf("when it is over: status %d", status)
+	}
+}
+
+func TestTheRowsAddressReachesTheInstaller(t *testing.T) {
+	r := newRig(t)
+	h := installing("h-1", firstMAC, "a-1", r.kairos(t))
+	h.Intent.Row.Static = provisioner.Static{Address: "198.51.100.7/24", MAC: firstMAC}
+	rendered, err := r.boots.Render(t.Context(), h, handoff.Carry{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n, err := r.boots.Netboot(t.Context(), h, rendered)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = "ifname=bootnet:" + firstMAC + " ip=198.51.100.7:::255.255.255.0:h-1:bootnet:none"
+	if !strings.Contains(n.Cmdline, want) || strings.Contains(n.Cmdline, "ip=dhcp") || !strings.HasPrefix(n.Kernel, benchBase) {
+		t.Errorf("from %s it is started with %s, want %s", n.Kernel, n.Cmdline, want)
+	}
+	if config, _ := rendered.Document("config"); !strings.Contains(string(config.Content), "Address=198.51.100.7/24") {
+		t.Errorf("its system does not keep the address:\n%s", config.Content)
 	}
 }
