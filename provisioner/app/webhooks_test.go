@@ -1,7 +1,12 @@
 package app
 
 import (
+	"context"
 	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -10,12 +15,16 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/api"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/config"
+	"github.com/muster-boot/muster/provisioner/store"
+	"github.com/muster-boot/muster/provisioner/store/boltstore"
+	"github.com/muster-boot/muster/provisioner/webhook"
 )
 
 func TestAWebhookWithoutAGoodSecretDoesNotStart(t *testing.T) {
@@ -43,6 +52,65 @@ func TestAWebhookWithoutAGoodSecretDoesNotStart(t *testing.T) {
 		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "hush")) {
 			t.Errorf("%s: %v, want %q", name, err, c.want)
 		}
+	}
+}
+
+// TestAWebhookIsToldAHostAsTheAPIShowsIt has a receiver on a real socket.
+func TestAWebhookIsToldAHostAsTheAPIShowsIt(t *testing.T) {
+	type event struct {
+		ID   string
+		Data v1.HostEvent
+	}
+	told := make(chan event, 8)
+	receiver := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var e event
+		if err := json.NewDecoder(r.Body).Decode(&e); err != nil || r.Header.Get(webhook.HeaderSignature) == "" {
+			t.Errorf("%v: %v", r.Header, err)
+		}
+		told <- e
+	}))
+	defer receiver.Close()
+	dir := t.TempDir()
+	hook := config.Webhook{Name: "cmdb", URL: receiver.URL, SecretFile: filepath.Join(dir, "secret"), CAFile: filepath.Join(dir, "ca.pem")}
+	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: receiver.Certificate().Raw})
+	if err := errors.Join(os.WriteFile(hook.SecretFile, []byte("0123456789abcdef0123456789abcdef\n"), 0o600), os.WriteFile(hook.CAFile, ca, 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	kv, err := boltstore.Open(t.Context(), filepath.Join(dir, "store"), boltstore.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kv.Close()
+	st := store.New(kv, time.Now)
+	mirror := store.NewMirror(st)
+	out, err := newOutbox(config.Config{Site: config.Site{Name: "plant 7"}, Webhooks: []config.Webhook{hook}}, st, mirror, zerolog.Nop())
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, stop := context.WithCancel(t.Context())
+	var g errgroup.Group
+	g.Go(func() error { return mirror.Run(ctx) })
+	<-mirror.Ready()
+	if _, err := st.Deliveries(ctx, hook.Name); err != nil { // as after a first start
+		t.Fatal(err)
+	}
+	g.Go(func() error { return out.Run(ctx) })
+	h := provisioner.Host{ID: "h-1", Status: provisioner.Status{Phase: provisioner.Shipped, Why: "Ready for shipment.", Key: "hidden"}}
+	h.Intent.Row.Name = "line-1"
+	if err := st.Commit(ctx, store.Change{Put: []provisioner.Host{h}, Entries: []provisioner.Entry{{Host: "h-1", Kind: provisioner.EntryMove, Phase: provisioner.Shipped, Text: "x"}}}); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case e := <-told:
+		if e.ID != "h-1-1" || e.Data.Host == nil || e.Data.Host.Name != "line-1" || e.Data.Host.Phase != "shipped" || e.Data.Entry.Seq != 1 {
+			t.Errorf("told %+v", e)
+		}
+	case <-time.After(time.Minute):
+		t.Fatalf("nothing was told: %+v", webhookShapes(out.States()))
+	}
+	stop()
+	if err := g.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -25,14 +25,30 @@ type hook struct {
 	outbox *Outbox
 	queue  *queue
 
-	mu     sync.Mutex
-	began  uint64
-	passed map[provisioner.HostID]uint64 // delivered, or not wanted
-	heads  map[provisioner.HostID]uint64 // last entries that are known
-	faults map[provisioner.HostID]int    // refusals in a row
-	away   int                           // failures of the receiver in a row
-	until  time.Time                     // the pause after the last of them
-	state  State
+	mu      sync.Mutex
+	began   uint64
+	passed  map[provisioner.HostID]uint64 // delivered, or not wanted
+	heads   map[provisioner.HostID]uint64 // last entries that are known and not passed
+	refused map[provisioner.HostID]int    // refusals in a row
+	away    int                           // failures of the receiver in a row
+	trouble problem                       // of the receiver
+	refusal problem                       // of the event that was refused last
+	state   State
+}
+
+// problem is what keeps a hook from delivering; the zero value: nothing does.
+type problem struct {
+	say   string
+	since time.Time
+	next  time.Time // when it is tried again; zero: never
+}
+
+// is p with what is said of it now.
+func (p problem) is(say string, now, next time.Time) problem {
+	if p.say == say {
+		now = p.since
+	}
+	return problem{say: say, since: now, next: next}
 }
 
 // State is how a hook does, for people.
@@ -53,7 +69,7 @@ type State struct {
 func newHook(h Hook, client *http.Client, o *Outbox) *hook {
 	return &hook{
 		Hook: h, client: client, outbox: o, queue: newQueue(o.Now),
-		passed: map[provisioner.HostID]uint64{}, heads: map[provisioner.HostID]uint64{}, faults: map[provisioner.HostID]int{},
+		passed: map[provisioner.HostID]uint64{}, heads: map[provisioner.HostID]uint64{}, refused: map[provisioner.HostID]int{},
 		state: State{Name: h.Name, Place: place(h.URL), Events: slices.Clone(h.Events)},
 	}
 }
@@ -79,7 +95,11 @@ func (o *Outbox) States() []State {
 func (h *hook) snapshot() State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	s := h.state
+	s, p := h.state, h.trouble
+	if p.say == "" {
+		p = h.refusal
+	}
+	s.Problem, s.Since, s.Next = p.say, p.since, p.next
 	for id, head := range h.heads {
 		s.Queued += head - min(head, h.passed[id])
 	}
@@ -179,13 +199,18 @@ func (h *hook) delivered(e provisioner.Entry, id string) {
 	h.pass(e.Host, e.Seq)
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	delete(h.faults, e.Host)
-	h.away = 0
+	delete(h.refused, e.Host)
+	if len(h.refused) == 0 {
+		h.refusal = problem{}
+	}
+	h.answered()
 	h.state.Delivered++
 	h.state.LastID, h.state.Last = id, h.outbox.Now()
-	if len(h.faults) == 0 {
-		h.state.Problem, h.state.Since, h.state.Next = "", time.Time{}, time.Time{}
-	}
+}
+
+// answered says that the receiver takes events; the lock is held.
+func (h *hook) answered() {
+	h.away, h.trouble = 0, problem{}
 	h.queue.resume()
 }
 
@@ -204,29 +229,29 @@ func (h *hook) failed(id provisioner.HostID, v verdict) time.Time {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	now := h.outbox.Now()
-	if h.state.Problem != v.say {
-		h.state.Problem, h.state.Since = v.say, now
+	if v.say != h.trouble.say && v.say != h.refusal.say {
 		h.outbox.Log.Warn().Str("webhook", h.Name).Msg(v.say)
 	}
-	if v.outcome == refused {
-		h.faults[id]++
-		h.away = 0
-		h.queue.resume()
-		h.state.Next = now.Add(max(v.after, pauseAfter(h.faults[id], longRefusal)))
-		return h.state.Next
-	}
-	if v.outcome == gone {
-		h.state.Stopped, h.state.Next = true, time.Time{}
+	switch {
+	case h.state.Stopped:
+		return now
+	case v.outcome == refused:
+		h.answered()
+		h.refused[id]++
+		again := now.Add(max(v.after, pauseAfter(h.refused[id], longRefusal)))
+		h.refusal = h.refusal.is(v.say, now, again)
+		return again
+	case v.outcome == gone:
+		h.state.Stopped = true
+		h.trouble = h.trouble.is(v.say, now, time.Time{})
 		h.queue.pause(now.Add(never))
 		return now
-	}
-	if h.until.After(now) && v.after == 0 || h.state.Stopped {
+	case h.trouble.next.After(now) && v.after == 0:
 		return now // another lane has seen it, too
 	}
 	h.away++
-	h.until = now.Add(max(v.after, pauseAfter(h.away, longPause)))
-	h.state.Next = h.until
-	h.queue.pause(h.until)
+	h.trouble = h.trouble.is(v.say, now, now.Add(max(v.after, pauseAfter(h.away, longPause))))
+	h.queue.pause(h.trouble.next)
 	return now
 }
 
