@@ -150,7 +150,7 @@ type ended struct{ phase string }
 func (e ended) Error() string { return "the host is " + e.phase }
 
 func settled(phase string) bool {
-	return phase == "registered" || verdict(phase) != nil
+	return phase == "registered" || phase == "shipped" || verdict(phase) != nil
 }
 
 func (w *watcher) event(ev v1.Event) error {

@@ -46,7 +46,7 @@ func TestAWatchPrintsWhatHappensAndEndsWithItsHost(t *testing.T) {
 	for _, tc := range []struct {
 		end  provisioner.Phase
 		code int
-	}{{provisioner.Registered, exitDone}, {provisioner.Quarantined, exitNo}} {
+	}{{provisioner.Registered, exitDone}, {provisioner.Shipped, exitDone}, {provisioner.Quarantined, exitNo}} {
 		move(t.Context(), t, site, "h-1", provisioner.Installing)
 		out, printed := io.Pipe()
 		printing, stopMoving := context.WithCancel(t.Context())
