@@ -159,10 +159,11 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	drivers := []handoff.Driver{callhome.Driver{}, local, central}
 	b := &boots{catalog: s.catalog, orders: st, networks: byInterface(nets),
 		site: recipe.Site{Name: cfg.Site.Name, TimeZone: cfg.Site.TimeZone, Values: cfg.Site.Values}}
+	drive := bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log})
 	rec := &recorder{store: st, catalog: s.catalog, shelf: s.shelf, key: s.signer, site: cfg.Site.Name, version: o.Version}
 	e = engine.New(engine.Options{
 		Store: st, Mirror: mirror, Installer: b, Box: s.box, Recorder: rec, Drivers: drivers, Holder: holder, Log: o.Log,
-		Controller: bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log}),
+		Controller: drive,
 		PowerOn:    lifecycle.Pace{Hosts: cfg.PowerOn.Hosts, Every: cfg.PowerOn.Every},
 		Deadlines: lifecycle.Deadlines{
 			Discover: cfg.Deadlines.Discover, Verify: cfg.Deadlines.Verify,
@@ -174,7 +175,6 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 		return err
 	}
 	read, strange := newReads(), newStrangers()
-	drive := bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log})
 	view := &viewer{boots: b, engine: e, reads: read, networks: nets}
 	rec.given = view.Preview // before anything runs
 	people := api.New(api.Options{

@@ -3,6 +3,7 @@ package bmc
 import (
 	"encoding/json"
 	"slices"
+	"time"
 
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/redfish"
@@ -71,13 +72,31 @@ func (n note) learn(h provisioner.Host, now provisioner.AttemptID) note {
 	return n
 }
 
-// shown reports whether a host itself was heard of in an attempt. That its
-// medium was read is no sign: BMCs read it before anything boots.
+// shown reports whether a host was heard of that its medium of an attempt
+// started. That the medium was read is no sign: BMCs read it before anything
+// boots. Nor is a scout that came by the network; one that came by a medium may
+// have reported once more since.
 func shown(f provisioner.Facts, attempt provisioner.AttemptID) bool {
-	return f.Report != nil && f.Report.Attempt == attempt ||
+	return f.Report != nil && f.Report.Report.Firmware.Medium && (f.Report.Attempt == attempt || f.Report.Received.After(begun(f, attempt))) ||
 		f.Booted != nil && f.Booted.Attempt == attempt ||
 		f.Registration != nil && f.Registration.Attempt == attempt ||
 		slices.ContainsFunc(f.Steps, func(s provisioner.Step) bool {
-			return s.Attempt == attempt && s.Stage != provisioner.StageMedium && s.Stage != provisioner.StageScript
+			return s.Attempt == attempt && !slices.Contains(otherwise, s.Stage)
 		})
+}
+
+// otherwise are stages that a host shows which did not start its medium.
+var otherwise = []string{
+	provisioner.StageMedium, provisioner.StageScript, provisioner.StageKernel, provisioner.StageRootfs, provisioner.StageKexec,
+}
+
+// begun is when a boot from an attempt's medium was begun; later than anything
+// if it is not known.
+func begun(f provisioner.Facts, attempt provisioner.AttemptID) time.Time {
+	for _, e := range f.Errands {
+		if e.Attempt == attempt && e.Do == provisioner.ErrandMedium {
+			return e.Began
+		}
+	}
+	return time.Unix(1<<40, 0)
 }

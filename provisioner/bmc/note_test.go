@@ -13,7 +13,12 @@ import (
 
 func TestATargetIsAvoidedOnceItsAttemptIsOverAndNobodyWasSeen(t *testing.T) {
 	begun := note{}.started("a-1", redfish.Working{Slot: "/s", Target: "Cd"})
-	medium := []provisioner.Step{{Attempt: "a-1", Stage: provisioner.StageMedium}}
+	medium := []provisioner.Step{{Attempt: "a-1", Stage: provisioner.StageMedium}, {Attempt: "a-1", Stage: provisioner.StageScript}, {Attempt: "a-1", Stage: provisioner.StageKernel}}
+	scout := provisioner.Report{Attempt: "a-1", Report: inventory.Report{Firmware: inventory.Firmware{Medium: true}}}
+	later, earlier, at := scout, scout, time.Unix(1_800_000_000, 0)
+	later.Attempt, later.Received = "a-2", at.Add(time.Minute)
+	earlier.Attempt, earlier.Received = "a-0", at.Add(-time.Minute)
+	boots := []provisioner.Errand{{Attempt: "a-1", Do: provisioner.ErrandMedium, Began: at}}
 	for name, tc := range map[string]struct {
 		before note
 		facts  provisioner.Facts
@@ -22,10 +27,13 @@ func TestATargetIsAvoidedOnceItsAttemptIsOverAndNobodyWasSeen(t *testing.T) {
 	}{
 		"the attempt goes on":        {begun, provisioner.Facts{}, "a-1", begun},
 		"nobody was seen":            {begun, provisioner.Facts{}, "a-2", note{Working: begun.Working, Avoid: []string{"Cd"}}},
-		"only the medium was read":   {begun, provisioner.Facts{Steps: medium}, "a-2", note{Working: begun.Working, Avoid: []string{"Cd"}}},
+		"read, and by network":       {begun, provisioner.Facts{Steps: medium}, "a-2", note{Working: begun.Working, Avoid: []string{"Cd"}}},
 		"an installer was seen":      {begun, provisioner.Facts{Steps: []provisioner.Step{{Attempt: "a-1", Stage: provisioner.StageConfig}}}, "a-1", note{Working: begun.Working, Proven: "Cd"}},
 		"its system called home":     {begun, provisioner.Facts{Booted: &provisioner.CallHome{Attempt: "a-1"}}, "a-2", note{Working: begun.Working, Proven: "Cd"}},
-		"a scout reported":           {begun, provisioner.Facts{Report: &provisioner.Report{Attempt: "a-1"}}, "a-2", note{Working: begun.Working, Proven: "Cd"}},
+		"a scout reported":           {begun, provisioner.Facts{Report: &scout}, "a-2", note{Working: begun.Working, Proven: "Cd"}},
+		"a scout came by network":    {begun, provisioner.Facts{Report: &provisioner.Report{Attempt: "a-1"}}, "a-2", note{Working: begun.Working, Avoid: []string{"Cd"}}},
+		"it reported once more":      {begun, provisioner.Facts{Report: &later, Errands: boots}, "a-3", note{Working: begun.Working, Proven: "Cd"}},
+		"a report of before":         {begun, provisioner.Facts{Report: &earlier, Errands: boots}, "a-3", note{Working: begun.Working, Avoid: []string{"Cd"}}},
 		"it did boot before":         {note{Medium: begun.Medium, Proven: "Cd"}, provisioner.Facts{}, "a-2", note{Proven: "Cd"}},
 		"what is proven ends others": {note{Medium: begun.Medium, Avoid: []string{"UsbCd"}}, provisioner.Facts{Booted: &provisioner.CallHome{Attempt: "a-1"}}, "a-2", note{Proven: "Cd"}},
 		"nothing was begun":          {note{}, provisioner.Facts{}, "a-2", note{}},

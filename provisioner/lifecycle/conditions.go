@@ -146,6 +146,15 @@ func mediumRefused(h provisioner.Host, _ time.Time) (string, bool) {
 	return refusal(h, e), true
 }
 
+// startedOtherwise is an install attempt whose host came back with its scout
+// though its BMC says that it was started from its medium.
+func startedOtherwise(h provisioner.Host, _ time.Time) (string, bool) {
+	e, _ := errandOf(h, provisioner.ErrandMedium)
+	way, _ := Way(h)
+	other := way == provisioner.WayMedia && !e.Done.IsZero() && heardScout(h, e.Done) && !installerSpoke(h)
+	return fmt.Sprintf("The BMC at %s says that it started the host from its medium, and the host started its scout instead.", h.BMCAddress()), other
+}
+
 // abandoned is a ready host without its scout, whose order was started and whose
 // BMC can bring the scout back.
 func abandoned(h provisioner.Host, now time.Time) (string, bool) {

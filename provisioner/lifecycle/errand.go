@@ -154,10 +154,15 @@ func Overtaken(h provisioner.Host) (provisioner.Errand, bool) {
 }
 
 // installerSpoke tells whether the present attempt showed more than bytes read
-// by whoever boots it.
+// by whoever boots it. What boots by the network is the scout, unless the
+// installer does.
 func installerSpoke(h provisioner.Host) bool {
+	silent := []string{provisioner.StageMedium}
+	if way, _ := Way(h); way != provisioner.WayNetboot {
+		silent = append(silent, provisioner.StageScript, provisioner.StageKernel)
+	}
 	return slices.ContainsFunc(h.Facts.Steps, func(s provisioner.Step) bool {
-		return s.Attempt == h.Status.Attempt.ID && s.Stage != provisioner.StageMedium
+		return s.Attempt == h.Status.Attempt.ID && !slices.Contains(silent, s.Stage)
 	})
 }
 

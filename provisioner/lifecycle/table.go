@@ -64,6 +64,7 @@ var table = []Rule{
 	{phases(provisioner.Installing), "this attempt called home", calledHome, provisioner.Installed, Success, nil},
 	{phases(provisioner.Installing), "the scout could not write the disk", writeFailed, provisioner.Failed, Failure, nil},
 	{phases(provisioner.Installing), "its BMC does not take its medium", mediumRefused, provisioner.Failed, Failure, unreached},
+	{phases(provisioner.Installing), "its BMC started something else than its medium", startedOtherwise, provisioner.Failed, Failure, unreached},
 	{phases(provisioner.Installing), "deadline: no call-home, and no bytes flow", overdue, provisioner.Failed, Deadline, unreached},
 
 	{phases(provisioner.Installed), "receipt stored", receipted, provisioner.Registered, Success, nil},

@@ -131,7 +131,8 @@ func (p *Paper) kernel(ctx context.Context, cmdline string, configs [][]byte) (e
 	}
 	if words["muster.server"] != "" {
 		root := words["muster.server"] + "/scout/" + url.PathEscape(words["muster.host"]) + "/" + words["muster.token"]
-		return p.scout(ctx, root)
+		_, medium := words["muster.medium"]
+		return p.scout(ctx, root, medium)
 	}
 	if live := strings.TrimPrefix(words["root"], "live:"); strings.HasPrefix(live, "http") {
 		if err := p.fetch(ctx, live); err != nil {
@@ -255,7 +256,7 @@ type instruction struct {
 }
 
 // scout steps its clock and then does what it is told.
-func (p *Paper) scout(ctx context.Context, root string) (ending, error) {
+func (p *Paper) scout(ctx context.Context, root string, medium bool) (ending, error) {
 	p.tell("is a scout")
 	for range 2 { // once to learn the time, once to see that it is set
 		if _, err := p.insist(ctx, http.MethodGet, root+"/time", nil, ""); err != nil {
@@ -271,7 +272,7 @@ func (p *Paper) scout(ctx context.Context, root string) (ending, error) {
 		if err := json.Unmarshal(body, &i); err != nil {
 			return endStay, err
 		}
-		end, over, err := p.obey(ctx, root, i)
+		end, over, err := p.obey(ctx, root, i, medium)
 		if over || err != nil {
 			return end, err
 		}
@@ -281,10 +282,10 @@ func (p *Paper) scout(ctx context.Context, root string) (ending, error) {
 }
 
 // obey follows one instruction; over ends the scout.
-func (p *Paper) obey(ctx context.Context, root string, i instruction) (end ending, over bool, err error) {
+func (p *Paper) obey(ctx context.Context, root string, i instruction, medium bool) (end ending, over bool, err error) {
 	switch i.Do {
 	case "look", "verify":
-		report, err := p.report(i.Do == "verify")
+		report, err := p.report(i.Do == "verify", medium)
 		if err == nil {
 			_, err = p.insist(ctx, http.MethodPost, root+"/report?attempt="+url.QueryEscape(i.Attempt), report, "")
 		}
@@ -315,8 +316,9 @@ func (p *Paper) kexec(ctx context.Context, root string, i instruction) (ending, 
 	return p.kernel(ctx, i.Netboot.Cmdline, nil)
 }
 
-// report is the recorded report with this host's identity in it.
-func (p *Paper) report(contents bool) (object, error) {
+// report is the recorded report with this host's identity in it, and whether its
+// scout came from a medium.
+func (p *Paper) report(contents, medium bool) (object, error) {
 	var r object
 	if err := json.Unmarshal(recordedReport, &r); err != nil {
 		return nil, fmt.Errorf("read the recorded report: %w", err)
@@ -325,6 +327,14 @@ func (p *Paper) report(contents bool) (object, error) {
 	r["version"], r["at"] = paperVersion, time.Now().UTC().Format(time.RFC3339Nano)
 	r["system"] = object{"manufacturer": id.Manufacturer, "product": id.Product, "serial": id.Serial, "sku": id.SKU, "uuid": id.UUID}
 	r["board"] = object{"manufacturer": id.Manufacturer, "serial": id.BoardSerial}
+	if firmware, ok := r["firmware"].(map[string]any); ok {
+		firmware["medium"] = medium
+		if p.opts.BIOS {
+			firmware["mode"] = "bios"
+		} else {
+			firmware["mode"] = "uefi"
+		}
+	}
 	memory := 0
 	r["dimms"] = each(r["dimms"], id.DIMMs, func(d DIMM, _ int) object {
 		memory += d.MiB << 20
