@@ -115,8 +115,9 @@ func (y *yard) run(t *testing.T, cfg config.Config, stored *stock) {
 	await(t, ctx, server.Ready())
 }
 
-// build puts the n-th host and its BMC into the yard. Nothing is listed yet.
-func (y *yard) build(t *testing.T, personality string, n int) *place {
+// build puts the n-th host and its BMC into the yard, with what is said of its
+// hardware. Nothing is listed yet.
+func (y *yard) build(t *testing.T, personality string, n int, hardware ...func(*bmctest.Identity)) *place {
 	t.Helper()
 	p, err := bmctest.Named(personality)
 	if err != nil {
@@ -124,6 +125,9 @@ func (y *yard) build(t *testing.T, personality string, n int) *place {
 	}
 	p.Session.Timeout *= 20 // the BMC's seconds are short, and this machine may be busy for several
 	id := p.Identity(n)
+	for _, edit := range hardware {
+		edit(&id)
+	}
 	address := fmt.Sprintf("127.0.1.%d", n)
 	dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
 	host := bmctest.NewPaper(bmctest.PaperOptions{
