@@ -256,9 +256,23 @@ func (o orderCard) table(t *table) {
 	t.row("imported", t.age(o.Imported)+" ago")
 	t.row("started", started(t, v1.Order(o)))
 	t.row("hosts", cmp.Or(phases(o.Phases), "none"))
+	for _, h := range o.Held {
+		t.row("at "+h.Handoff, h.Said+" ("+heldSince(t, h)+")")
+	}
 	for _, w := range o.Warnings {
 		t.row("warning", w)
 	}
+}
+
+// heldSince says how long something is held, or since when it is no more.
+func heldSince(t *table, h v1.Held) string {
+	switch {
+	case h.Closed != nil:
+		return "closed " + t.age(*h.Closed) + " ago"
+	case h.Closing != nil:
+		return "closing since " + t.age(*h.Closing)
+	}
+	return "open since " + t.age(h.Opened)
 }
 
 func (s *session) orderCheck() *cobra.Command {

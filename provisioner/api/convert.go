@@ -224,7 +224,7 @@ func EntryShape(e provisioner.Entry) v1.Entry {
 }
 
 // OrderShape is o as people see it, but for the name of its image; hosts are all that muster holds.
-func OrderShape(o provisioner.Order, hosts []provisioner.Host) v1.Order {
+func OrderShape(o provisioner.Order, hosts []provisioner.Host, held []provisioner.Handoff) v1.Order {
 	shape := v1.Order{
 		Name: string(o.Name), Profile: o.Profile, Image: o.Image, Handoff: o.Handoff, Ship: o.Ship, Erase: o.Erase, After: string(o.After),
 		Transport: string(o.Way), Config: names(o.Config), Secrets: names(o.Secrets), Template: lineCount(o.Template),
@@ -243,7 +243,21 @@ func OrderShape(o provisioner.Order, hosts []provisioner.Host) v1.Order {
 	slices.Sort(shape.Hosts)
 	slices.Sort(locked)
 	shape.Warnings = lockedHosts(locked)
+	shape.Held = heldShapes(o.Name, held)
 	return shape
+}
+
+// heldShapes are those of one order, without what drivers keep.
+func heldShapes(order provisioner.OrderName, all []provisioner.Handoff) []v1.Held {
+	shapes := []v1.Held{}
+	for _, h := range all {
+		if h.Order == order {
+			shapes = append(shapes, v1.Held{
+				Handoff: h.Driver, Opened: h.Opened, Closing: moment(h.Closing), Closed: moment(h.Closed), Said: h.Said, Ask: h.Ask,
+			})
+		}
+	}
+	return shapes
 }
 
 // names are the keys of a map in alphabetical order, never nil.

@@ -42,9 +42,13 @@ func (p *people) orderShapes(r *http.Request, orders ...provisioner.Order) ([]v1
 	if err != nil {
 		return nil, err
 	}
+	held, err := p.Store.Handoffs(r.Context())
+	if err != nil {
+		return nil, err
+	}
 	hosts, shapes := p.Mirror.Hosts(), []v1.Order{}
 	for _, o := range orders {
-		shape := OrderShape(o, hosts)
+		shape := OrderShape(o, hosts, held)
 		shape.ImageName = names[shape.Image]
 		shapes = append(shapes, shape)
 	}

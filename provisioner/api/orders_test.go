@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/api"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+	"github.com/muster-boot/muster/provisioner/store"
 )
 
 const twoRows = "name,serial,mac\nalpha,S1,52:54:00:00:00:01\nbeta,S2,52:54:00:00:00:02\n"
@@ -411,5 +413,27 @@ func TestAnOrderThatCouldNotBeHandedOverIsNotStarted(t *testing.T) {
 	}
 	if _, err := s.Stop(t.Context(), "plant7"); err != nil {
 		t.Errorf("stopped: %v", err)
+	}
+}
+
+func TestAnOrderShowsWhatItHoldsAndNotTheSecretOfIt(t *testing.T) {
+	s := newSite(t)
+	s.imports(twoRows)
+	at := time.Date(2026, 5, 4, 9, 0, 0, 0, time.UTC)
+	h := provisioner.Handoff{Order: "plant7", Driver: "palette", State: []byte("s3aled"), Opened: at, Closing: at.Add(time.Hour), Said: "Palette does not answer.", Ask: true}
+	other := provisioner.Handoff{Order: "plant8", Driver: "palette", Opened: at}
+	if err := s.Store.Commit(t.Context(), store.Change{PutHandoffs: []provisioner.Handoff{h, other}}); err != nil {
+		t.Fatal(err)
+	}
+	o, err := s.Order(t.Context(), "plant7")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []v1.Held{{Handoff: "palette", Opened: at, Closing: &h.Closing, Said: h.Said, Ask: true}}
+	if diff := cmp.Diff(want, o.Held); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+	if data, err := json.Marshal(o); err != nil || strings.Contains(string(data), "s3aled") || strings.Contains(string(data), base64.StdEncoding.EncodeToString(h.State)) {
+		t.Errorf("%s, %v", data, err)
 	}
 }

@@ -49,7 +49,7 @@ func newCentral(t *testing.T) *central {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := openWith(t, bolt(t), c, "k", d)
+	s := openWith(t, bolt(t), c, "k", with(d))
 	o := provisioner.Order{Name: "o1", Handoff: palette.Name, Started: c.now(), Options: map[string]any{"project": "edge", "token": map[string]any{"valid": "720h"}}}
 	if err := s.Store.Commit(t.Context(), store.Change{PutOrders: []provisioner.Order{o}}); err != nil {
 		t.Fatal(err)

@@ -22,6 +22,17 @@ type Order struct {
 	Hosts     []string       `json:"hosts"`    // ids; never null
 	Phases    map[string]int `json:"phases"`   // how many of its hosts are where
 	Warnings  []string       `json:"warnings"` // what keeps it from going on by itself, in sentences; never null
+	Held      []Held         `json:"held"`     // what was made for it at services that hosts are handed over to; never null
+}
+
+// Held is what one hand-off made for an order, such as a registration token.
+type Held struct {
+	Handoff string     `json:"handoff"`
+	Opened  time.Time  `json:"opened"`
+	Closing *time.Time `json:"closing"` // since when it is being taken back; null: it is not
+	Closed  *time.Time `json:"closed"`  // null: it is still there
+	Said    string     `json:"said"`    // what was made, was taken back, or is waited for, as a sentence
+	Ask     bool       `json:"ask"`     // Said needs a person
 }
 
 // Import is an order with its manifest, to be taken in whole or not at all.
