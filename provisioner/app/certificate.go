@@ -27,8 +27,8 @@ import (
 
 // What muster's own certificate is like. Its key is RSA because UEFI firmware
 // and BMCs with a TLS library built without elliptic curves know no other (EDK II
-// until 2022). It holds for ten years, which end before clocks of 32 bits do, and
-// from 1970 on: a BMC whose battery is empty starts there.
+// until 2022). It holds for ten years, and from 1970 on: a BMC whose battery is
+// empty starts there.
 const (
 	certificateFile  = "boot-tls.pem" // in the data directory
 	certificateLimit = 64 << 10       // bytes

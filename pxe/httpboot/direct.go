@@ -123,6 +123,7 @@ func (d *direct) take(head []byte, ours func(*http.Request) bool) (*http.Request
 	if !ok || !ours(r) {
 		return nil, errNotOurs
 	}
+	d.repeat = repeat{} // it has the bytes of the head before
 	d.asked = append(d.asked[:0], head...)
 	_, err := d.in.Discard(len(head))
 	return r, err
@@ -227,66 +228,6 @@ func (s *Server) exchange(d *direct) error {
 		}
 		d.learn(told)
 	}
-}
-
-// learn notes what repeats the request that was just answered.
-func (d *direct) learn(told Request) {
-	d.repeat = repeat{}
-	says, ofRange := outlineOf(d.answer.header, time.Now())
-	if d.out.send == nil || told.Status != http.StatusPartialContent || told.Method != http.MethodGet || !ofRange {
-		return
-	}
-	if asks, ok := patternOf(d.asked); ok {
-		d.repeat = repeat{asks: asks, says: says, send: d.out.send, told: told}
-	}
-}
-
-// repeats answers what repeats the last request, and returns the next one that
-// does not.
-func (s *Server) repeats(d *direct) (*http.Request, error) {
-	for {
-		head, err := d.next()
-		if err != nil {
-			return nil, err
-		}
-		asked, ok := d.repeat.of(head)
-		if !ok || d.line.of.directs.ended.Load() { // what answers then says that it ends
-			return d.take(head, s.isDirect)
-		}
-		err = s.again(d, asked)
-		if errors.Is(err, errRefused) {
-			return d.take(head, s.isDirect)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if _, err := d.in.Discard(len(head)); err != nil {
-			return nil, err
-		}
-	}
-}
-
-// errRefused is a request that repeats another and was not answered so.
-var errRefused = errors.New("the handler is to be asked")
-
-// again answers a request that repeats the last. An error in the middle cuts
-// the connection.
-func (s *Server) again(d *direct, asked span) error {
-	began := s.opts.Now()
-	d.answer.again(&d.repeat.says, asked, began)
-	d.out.recorder = recorder{ResponseWriter: d.answer, status: http.StatusPartialContent}
-	err := d.repeat.send(&d.out, asked.offset, asked.length)
-	if err != nil && d.answer.takeBack() {
-		return errRefused
-	}
-	goesOn := d.answer.finish() && err == nil
-	told := d.repeat.told
-	told.Bytes, told.Took, told.Stopped = d.out.bytes, s.opts.Now().Sub(began), !goesOn
-	s.opts.Served(told)
-	if !goesOn {
-		return errEnded
-	}
-	return nil
 }
 
 // giveOn hands the connection to the standard server, with all that is not

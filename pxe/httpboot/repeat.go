@@ -2,6 +2,7 @@ package httpboot
 
 import (
 	"bytes"
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -21,6 +22,66 @@ type repeat struct {
 // sendRange sends a part of what a handler serves, by the ResponseWriter. An
 // error before the first byte refuses to.
 type sendRange func(w http.ResponseWriter, offset, length int64) error
+
+// learn notes what repeats the request that was just answered.
+func (d *direct) learn(told Request) {
+	if d.out.send == nil || told.Status != http.StatusPartialContent || told.Method != http.MethodGet {
+		return
+	}
+	asks, once := patternOf(d.asked)
+	says, ofRange := outlineOf(d.answer.header, time.Now())
+	if once && ofRange {
+		d.repeat = repeat{asks: asks, says: says, send: d.out.send, told: told}
+	}
+}
+
+// repeats answers what repeats the last request, and returns the next one that
+// does not.
+func (s *Server) repeats(d *direct) (*http.Request, error) {
+	for {
+		head, err := d.next()
+		if err != nil {
+			return nil, err
+		}
+		asked, ok := d.repeat.of(head)
+		if !ok || d.line.of.directs.ended.Load() { // what answers then says that it ends
+			return d.take(head, s.isDirect)
+		}
+		err = s.again(d, asked)
+		if errors.Is(err, errRefused) {
+			return d.take(head, s.isDirect)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if _, err := d.in.Discard(len(head)); err != nil {
+			return nil, err
+		}
+	}
+}
+
+// errRefused is a request that repeats another and was not answered so.
+var errRefused = errors.New("the handler is to be asked")
+
+// again answers a request that repeats the last. An error in the middle cuts
+// the connection.
+func (s *Server) again(d *direct, asked span) error {
+	began := s.opts.Now()
+	d.answer.again(&d.repeat.says, asked, began)
+	d.out.recorder = recorder{ResponseWriter: d.answer, status: http.StatusPartialContent}
+	err := d.repeat.send(&d.out, asked.offset, asked.length)
+	if err != nil && d.answer.takeBack() {
+		return errRefused
+	}
+	goesOn := d.answer.finish() && err == nil
+	told := d.repeat.told
+	told.Bytes, told.Took, told.Stopped = d.out.bytes, s.opts.Now().Sub(began), !goesOn
+	s.opts.Served(told)
+	if !goesOn {
+		return errEnded
+	}
+	return nil
+}
 
 // of finds the range that a head asks for, if it may be answered as before.
 func (p *repeat) of(head []byte) (span, bool) {
