@@ -208,17 +208,17 @@ func (n *network) try(ctx context.Context, p port, reach func(context.Context) e
 	ctx, cancel := context.WithTimeout(ctx, reachTry)
 	defer cancel()
 	if err := reach(ctx); err != nil {
-		return errors.Join(fmt.Errorf("address %s, %s, but muster does not answer: %w", l.address, l.origin(), err), n.links.drop(at.name, l))
+		return errors.Join(fmt.Errorf("address %s, %s, but muster does not answer: %w", l.address, n.origin(l), err), n.links.drop(at.name, l))
 	}
 	n.on, n.at = p, at
 	n.hold(l, time.Now())
-	n.console.Say("Address %s on %s, %s; muster answers.", l.address, at.name, l.origin())
+	n.console.Say("Address %s on %s, %s; muster answers.", l.address, at.name, n.origin(l))
 	return nil
 }
 
 // origin is where an address comes from.
-func (l lease) origin() string {
-	if !l.server.IsValid() {
+func (n *network) origin(l lease) string {
+	if n.fixed.Address.IsValid() {
 		return "fixed"
 	}
 	return "from " + l.server.String()

@@ -276,6 +276,31 @@ func TestAnOldScoutIsToldOnceToRebootIntoTheNewOne(t *testing.T) {
 	}
 }
 
+func TestAnOldScoutThatCameByAMediumStays(t *testing.T) {
+	s := open(t, bolt(t), newClock())
+	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
+	h := s.see(t, mac1)
+	h, err := s.Store.Change(t.Context(), h.ID, func(h *provisioner.Host) ([]provisioner.Entry, error) {
+		h.Facts.Prepared = &provisioner.Prepared{Attempt: h.Status.Attempt.ID, Way: provisioner.WayMedia}
+		return nil, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, err := s.Instruction(t.Context(), hostID, "v0", "192.0.2.50")
+	if err != nil || first.Do != inventory.Look {
+		t.Fatalf("before its first report it is told %+v, %v", first, err)
+	}
+	if !cameByMedium(h) {
+		t.Error("a scout that waits for its attempt's medium is not known as one of it")
+	}
+	h.Facts.Prepared = nil
+	h.Facts.Report = &provisioner.Report{Received: s.Now(), Report: inventory.Report{Firmware: inventory.Firmware{Medium: true}}}
+	if !cameByMedium(h) {
+		t.Error("a scout that said so itself is not known as one of a medium")
+	}
+}
+
 func TestARegistrationAfterItsDeadlineIsAccepted(t *testing.T) {
 	s := open(t, bolt(t), newClock())
 	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})

@@ -91,7 +91,14 @@ const stageOutdated = "scout-outdated"
 
 func (e *Engine) outdated(h provisioner.Host, version, newer string) bool {
 	working := h.Status.Phase == provisioner.Verifying || h.Status.Phase == provisioner.Installing
-	return newer != "" && version != newer && !working && !lifecycle.Reached(h, stageOutdated)
+	return newer != "" && version != newer && !working && !cameByMedium(h) && !lifecycle.Reached(h, stageOutdated)
+}
+
+// cameByMedium tells a scout that would not come back by itself: its BMC booted
+// the medium once, and the medium is that of its attempt.
+func cameByMedium(h provisioner.Host) bool {
+	way, _ := lifecycle.Way(h)
+	return way == provisioner.WayMedia && h.Status.Phase == provisioner.Discovered || lifecycle.BootedBy(h) == provisioner.BootMedia
 }
 
 func (e *Engine) replaceScout(ctx context.Context, h provisioner.Host, version, newer string) (inventory.Instruction, error) {
