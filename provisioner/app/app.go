@@ -161,6 +161,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 		site: recipe.Site{Name: cfg.Site.Name, TimeZone: cfg.Site.TimeZone, Values: cfg.Site.Values}}
 	drive := bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log})
 	rec := &recorder{store: st, catalog: s.catalog, shelf: s.shelf, key: s.signer, site: cfg.Site.Name, version: o.Version}
+	drive := bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log})
 	e = engine.New(engine.Options{
 		Store: st, Mirror: mirror, Installer: b, Box: s.box, Recorder: rec, Drivers: drivers, Holder: holder, Log: o.Log,
 		Controller: drive,

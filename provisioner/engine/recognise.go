@@ -80,9 +80,9 @@ func (e *Engine) join(ctx context.Context, seen provisioner.Host, r lifecycle.Re
 	if row.Facts.Sighting != nil || row.Facts.Report != nil || row.Intent.Order == "" {
 		return store.ErrConflict // another machine was faster; look again
 	}
-	bmc, survey, errands := row.Facts.BMC, row.Facts.Survey, row.Facts.Errands
+	known := row.Facts
 	row.Facts = seen.Facts
-	row.Facts.BMC, row.Facts.Survey, row.Facts.Errands = bmc, survey, errands // only a row has a BMC
+	row.Facts.BMC, row.Facts.BMCLease, row.Facts.Survey, row.Facts.Errands = known.BMC, known.BMCLease, known.Survey, known.Errands // only a row has a BMC
 	row.Status = seen.Status
 	row.Status.Handled = row.Intent.Requests // the wishes were for either record, and are answered by this
 	if row.Intent.Hold == "" {
