@@ -336,9 +336,12 @@ type Order struct {
 	Config   map[string]any    `json:"config,omitempty"`
 	Template string            `json:"template,omitempty"`
 	Secrets  map[string]Secret `json:"secrets,omitempty"`
-	Way      Way               `json:"way,omitempty"`
-	Imported time.Time         `json:"imported"`
-	Started  time.Time         `json:"started,omitzero"` // zero: not started or stopped
+	// Sealed are template and secrets as they lie in the store. An order that was
+	// read has it only where it does not open; then neither is known.
+	Sealed   []byte    `json:"sealed,omitempty"`
+	Way      Way       `json:"way,omitempty"`
+	Imported time.Time `json:"imported"`
+	Started  time.Time `json:"started,omitzero"` // zero: not started or stopped
 	// RowImages are the digests of other images that its rows name.
 	RowImages []string `json:"row_images,omitempty"`
 	Hosts     []HostID `json:"hosts"`

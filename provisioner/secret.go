@@ -3,8 +3,9 @@ package provisioner
 import "crypto/subtle"
 
 // Secret is a token that opens something. It prints as "[redacted]" wherever a
-// formatter or logger meets it; it is stored in clear because the store is the
-// one place that must know it. API shapes never carry it.
+// formatter or logger meets it. A host's is stored in clear, because the store is
+// the one place that must know it; an order's is sealed there. API shapes never
+// carry it.
 type Secret string
 
 // String implements [fmt.Stringer] and gives nothing away.

@@ -105,6 +105,14 @@ func lockedHosts(names []string) []string {
 		"muster cannot enter the BMCs of %s: their address or password is not known, so a person starts these hosts, or gives what is missing with muster bmc add HOST", abridge(names))}
 }
 
+// unopened warns of an order of which nothing can be rendered.
+func unopened(o provisioner.Order) []string {
+	if len(o.Sealed) == 0 {
+		return nil
+	}
+	return []string{"its template and secrets do not open with the key in the data directory: put back the one that was there, or import the order again"}
+}
+
 func abridge(names []string) string {
 	const shown = 10
 	if len(names) > shown {

@@ -242,7 +242,7 @@ func OrderShape(o provisioner.Order, hosts []provisioner.Host, held []provisione
 	}
 	slices.Sort(shape.Hosts)
 	slices.Sort(locked)
-	shape.Warnings = lockedHosts(locked)
+	shape.Warnings = append(lockedHosts(locked), unopened(o)...)
 	shape.Held = heldShapes(o.Name, held)
 	return shape
 }

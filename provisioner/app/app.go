@@ -143,7 +143,7 @@ const holder = "muster"
 // serve joins the rooms and runs them: first the store's mirror and the engine,
 // then, when these can answer, the planes.
 func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o Options) error {
-	st := store.New(s.kv, time.Now)
+	st := store.NewSealed(s.kv, time.Now, s.box)
 	mirror := store.NewMirror(st)
 	var e *engine.Engine // the local driver counts with it, once it is there
 	local := localui.New(localui.Options{
@@ -159,7 +159,6 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	drivers := []handoff.Driver{callhome.Driver{}, local, central}
 	b := &boots{catalog: s.catalog, orders: st, networks: byInterface(nets),
 		site: recipe.Site{Name: cfg.Site.Name, TimeZone: cfg.Site.TimeZone, Values: cfg.Site.Values}}
-	drive := bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log})
 	rec := &recorder{store: st, catalog: s.catalog, shelf: s.shelf, key: s.signer, site: cfg.Site.Name, version: o.Version}
 	drive := bmc.New(bmc.Options{Secrets: s.box, Media: handover{nets}, Log: o.Log})
 	e = engine.New(engine.Options{

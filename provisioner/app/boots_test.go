@@ -192,6 +192,7 @@ func TestTwoImportsOfAnOrderAreNotMixed(t *testing.T) {
 		"the image of a row":           {provisioner.Order{Name: "o1", Image: disk.Digest, RowImages: []string{iso.Digest}}, ""},
 		"the order has another by now": {provisioner.Order{Name: "o1", Image: disk.Digest}, "muster host hold h-1, import the order again"},
 		"the order has none by now":    {provisioner.Order{Name: "o1"}, "muster host hold h-1, import the order again"},
+		"the order does not open":      {provisioner.Order{Name: "o1", Image: iso.Digest, Sealed: []byte("with another key")}, "do not open with the key in the data directory"},
 	} {
 		r.order(t, c.order)
 		_, err := r.boots.Render(t.Context(), h, handoff.Carry{})

@@ -154,7 +154,7 @@ func (s *Store) plan(c Change) ([]unit, error) {
 		delete(entries, h.ID)
 		units = append(units, u)
 	}
-	orders, err := planOrders(c)
+	orders, err := s.planOrders(c)
 	if err != nil {
 		return nil, err
 	}
@@ -212,10 +212,10 @@ func (u *unit) journal(entries []provisioner.Entry, first uint64) error {
 	return nil
 }
 
-func planOrders(c Change) ([]unit, error) {
+func (s *Store) planOrders(c Change) ([]unit, error) {
 	var units []unit
 	for _, o := range c.PutOrders {
-		value, err := json.Marshal(o)
+		value, err := s.encodeOrder(o)
 		if err != nil {
 			return nil, invalid("encode order %s: %w", o.Name, err)
 		}

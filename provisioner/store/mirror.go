@@ -66,7 +66,7 @@ func (m *Mirror) follow(ctx context.Context) error {
 	var hosts []provisioner.Host
 	var orders []provisioner.Order
 	for _, item := range items {
-		if err := decodeState(item, &hosts, &orders); err != nil {
+		if err := m.store.decodeState(item, &hosts, &orders); err != nil {
 			return err
 		}
 	}
@@ -79,14 +79,14 @@ func (m *Mirror) follow(ctx context.Context) error {
 	return m.store.engine.Watch(ctx, "", revision, m.apply)
 }
 
-func decodeState(item Item, hosts *[]provisioner.Host, orders *[]provisioner.Order) error {
+func (s *Store) decodeState(item Item, hosts *[]provisioner.Host, orders *[]provisioner.Order) error {
 	switch {
 	case strings.HasPrefix(item.Key, hostPrefix):
 		h, err := decodeHost(item)
 		*hosts = append(*hosts, h)
 		return err
 	case strings.HasPrefix(item.Key, orderPrefix):
-		o, err := decodeOrder(item)
+		o, err := s.decodeOrder(item)
 		*orders = append(*orders, o)
 		return err
 	}
@@ -117,7 +117,7 @@ func (m *Mirror) apply(b Batch) error {
 		if ev.Deleted {
 			continue
 		}
-		if err := decodeState(Item{Key: ev.Key, Value: ev.Value, Revision: b.Revision}, &hosts, &orders); err != nil {
+		if err := m.store.decodeState(Item{Key: ev.Key, Value: ev.Value, Revision: b.Revision}, &hosts, &orders); err != nil {
 			return err
 		}
 	}

@@ -26,6 +26,7 @@ import (
 type Store struct {
 	engine Engine
 	now    func() time.Time
+	box    Box // nil: orders are kept in clear
 }
 
 // New returns a store on e, which stays the caller's to close. now dates
@@ -68,12 +69,12 @@ func (s *Store) Order(ctx context.Context, name provisioner.OrderName) (provisio
 	if item.Revision == 0 {
 		return provisioner.Order{}, notFound("no order has the name %q", name)
 	}
-	return decodeOrder(item)
+	return s.decodeOrder(item)
 }
 
 // Orders returns all orders.
 func (s *Store) Orders(ctx context.Context) ([]provisioner.Order, error) {
-	return all(ctx, s.engine, orderPrefix, decodeOrder)
+	return all(ctx, s.engine, orderPrefix, s.decodeOrder)
 }
 
 func all[T any](ctx context.Context, e Engine, prefix string, decode func(Item) (T, error)) ([]T, error) {
@@ -126,14 +127,6 @@ func decodeHost(item Item) (h provisioner.Host, err error) {
 	}
 	h.Revision = item.Revision
 	return h, nil
-}
-
-func decodeOrder(item Item) (o provisioner.Order, err error) {
-	if err := json.Unmarshal(item.Value, &o); err != nil {
-		return o, fmt.Errorf("%s does not read as an order: %w", item.Key, err)
-	}
-	o.Revision = item.Revision
-	return o, nil
 }
 
 func notFound(format string, args ...any) error {

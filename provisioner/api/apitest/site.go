@@ -46,7 +46,7 @@ func Start(dir string, change func(*api.Options)) (*Site, error) {
 		return nil, errors.Join(err, engine.Close())
 	}
 	s := &Site{
-		Store: store.New(engine, time.Now), Shelf: &Shelf{}, Socket: filepath.Join(dir, "m.sock"), Box: box,
+		Store: store.NewSealed(engine, time.Now, box), Shelf: &Shelf{}, Socket: filepath.Join(dir, "m.sock"), Box: box,
 		engine: engine, stop: stop, tasks: &errgroup.Group{},
 	}
 	mirror := store.NewMirror(s.Store)
