@@ -66,8 +66,13 @@ func TestClientsCountTheBodiesTheyDrop(t *testing.T) {
 	s := server{cmd, site.Listener.Addr().(*net.TCPAddr).String()}
 	defer s.stop()
 	for _, l := range []load{{name: "whole", clients: 2}, {name: "ranges", clients: 5, length: 64 << 10}} {
-		got, err := l.on(t.Context(), s, "/", size, 200*time.Millisecond)
-		if err != nil || got.bytes < size || got.took < 200*time.Millisecond {
+		window := 200 * time.Millisecond
+		got, err := l.on(t.Context(), s, "/", size, window)
+		for err == nil && got.bytes < size && window < time.Minute { // a busy machine needs longer
+			window *= 2
+			got, err = l.on(t.Context(), s, "/", size, window)
+		}
+		if err != nil || got.bytes < size || got.took < window {
 			t.Errorf("%s: %+v, %v", l.name, got, err)
 		}
 		if _, err := l.on(t.Context(), s, "/", size+4096, time.Minute); l.length == 0 && err == nil {
