@@ -16,6 +16,7 @@ import (
 type batch struct {
 	name    string // of the order; empty: its hosts are in no manifest
 	handoff string // the driver that must have given each receipt
+	options string // what the order says beside the driver, as ", key: value"
 	order   string // the order's YAML without name and hand-off
 	columns string // of the manifest
 	hosts   []role
@@ -31,6 +32,8 @@ type role struct {
 	what string // one line for people
 	// boot is how it must have booted; empty: anyhow.
 	boot string
+	// proof is a text that its receipt must have; empty: any.
+	proof string
 	// finding is the check that must have blocked a host that ends quarantined.
 	finding string
 	handoff string // its batch's
@@ -38,7 +41,7 @@ type role struct {
 
 // cast is the demo: every host differs from the others in what the demo shows.
 func cast() []batch {
-	return []batch{netboot(), shipment(), strays()}
+	return []batch{netboot(), central(), local(), shipment(), strays()}
 }
 
 // netboot is hosts that are started by a person and boot from their network.
@@ -48,12 +51,35 @@ func netboot() batch {
 		order:   "profile: edge-minimum\nimage: " + site.ApplianceImage + "\nafter: reboot\n",
 		columns: "serial,mac,name",
 		hosts: []role{
-			{spec: machine(1, "bios-1", lab.BIOS, "line", lab.NVMe), row: "MD-0001,52:54:00:6d:00:01,bios-1",
-				end: "registered", boot: "bios-pxe", what: "BIOS, listed by MAC"},
-			{spec: machine(2, "uefi-1", lab.UEFI, "bench", lab.SCSI), row: "MD-0002,,uefi-1",
-				end: "registered", boot: "uefi-pxe", what: "UEFI, listed by serial on a discovering network"},
 			{spec: small(machine(3, "small-1", lab.BIOS, "line", lab.NVMe)), row: "MD-0003,52:54:00:6d:00:03,small-1",
 				end: "quarantined", finding: "memory", what: "BIOS, 2 GiB of memory where 8 are wanted"},
+		},
+	}
+}
+
+// central is hosts that register with Palette: with a stand-in that the demo
+// runs at the server's address.
+func central() batch {
+	return batch{
+		name: "central", handoff: "palette", options: ", project: edge, tags: {rack: r4}",
+		order:   "profile: edge-minimum\nimage: " + site.ApplianceImage + "\nafter: reboot\n",
+		columns: "serial,mac,name",
+		hosts: []role{
+			{spec: machine(1, "bios-1", lab.BIOS, "line", lab.NVMe), row: "MD-0001,52:54:00:6d:00:01,bios-1",
+				end: "registered", boot: "bios-pxe", what: "BIOS, listed by MAC; Palette manages it"},
+		},
+	}
+}
+
+// local is hosts that are managed at their own API, without Palette.
+func local() batch {
+	return batch{
+		name: "local", handoff: "localui", options: ", password: ui, content: {file: " + site.ContentBundle + "}, definition: {file: " + site.ClusterDefinition + "}",
+		order:   "profile: edge-minimum\nimage: " + site.ApplianceImage + "\nafter: reboot\nsecrets: {ui: a password of the demo}\n",
+		columns: "serial,mac,name",
+		hosts: []role{
+			{spec: machine(2, "uefi-1", lab.UEFI, "bench", lab.SCSI), row: "MD-0002,,uefi-1", proof: site.ContentBundle,
+				end: "registered", boot: "uefi-pxe", what: "UEFI, listed by serial on a discovering network; managed locally, given content"},
 		},
 	}
 }
@@ -153,7 +179,7 @@ func (b batch) files() (order, manifest string) {
 	for _, r := range b.hosts {
 		rows = append(rows, r.row)
 	}
-	return fmt.Sprintf("name: %s\nhandoff: {driver: %s}\n%s", b.name, b.handoff, b.order), strings.Join(rows, "\n") + "\n"
+	return fmt.Sprintf("name: %s\nhandoff: {driver: %s%s}\n%s", b.name, b.handoff, b.options, b.order), strings.Join(rows, "\n") + "\n"
 }
 
 // by finds a role by its host's name.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+	"github.com/muster-boot/muster/provisioner/handoff/palette/palettetest"
 	"github.com/muster-boot/muster/provisioner/lab"
 	"github.com/muster-boot/muster/provisioner/lab/site"
 )
@@ -39,8 +41,13 @@ func demo(ctx context.Context, out io.Writer) error {
 		return err
 	}
 	defer l.Close()
-	p := &play{out: out, started: time.Now()}
-	if p.site, err = site.Open(bounded, l, site.Options{Programs: programs, Networks: demoNetworks(), Out: out}); err != nil {
+	beside, err := site.OpenHandoffs(l, netip.MustParseAddrPort("10.77.1.1:443"))
+	if err != nil {
+		return err
+	}
+	defer beside.Palette.Close()
+	p := &play{out: out, started: time.Now(), palette: beside.Palette}
+	if p.site, err = site.Open(bounded, l, site.Options{Programs: programs, Networks: demoNetworks(), Out: out, Config: beside.Config}); err != nil {
 		return err
 	}
 	batches := cast()
@@ -57,6 +64,7 @@ func demo(ctx context.Context, out io.Writer) error {
 // play is the demo as it runs.
 type play struct {
 	site    *site.Site
+	palette *palettetest.Listening // what the demo runs in place of Palette
 	out     io.Writer
 	started time.Time
 }

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
+	"github.com/muster-boot/muster/provisioner/handoff/palette/palettetest"
+	"github.com/muster-boot/muster/provisioner/lab/site"
 	"github.com/muster-boot/muster/redfish/bmctest"
 )
 
@@ -19,7 +21,10 @@ func TestAHostOfTheDemoIsJudgedByItsProofToo(t *testing.T) {
 		host       v1.Host
 		wrong      string // empty: as it should be
 	}{
-		{"registered with a receipt", "bios-1", v1.Host{Phase: "registered", Boot: "bios-pxe", Receipt: receipt}, ""},
+		{"registered with a receipt", "media-1", v1.Host{Phase: "registered", Boot: "virtual-media", Receipt: receipt}, ""},
+		{"registered by Palette", "bios-1", v1.Host{Phase: "registered", Boot: "bios-pxe", Receipt: &v1.Receipt{Driver: "palette", Proof: "it is known"}}, ""},
+		{"managed locally and given content", "uefi-1", v1.Host{Phase: "registered", Boot: "uefi-pxe", Receipt: &v1.Receipt{Driver: "localui", Proof: "it lists " + site.ContentBundle}}, ""},
+		{"managed locally without content", "uefi-1", v1.Host{Phase: "registered", Boot: "uefi-pxe", Receipt: &v1.Receipt{Driver: "localui", Proof: "it is ready"}}, "says nothing of " + site.ContentBundle},
 		{"registered without one", "uefi-1", v1.Host{Phase: "registered", Boot: "uefi-pxe"}, "without a receipt"},
 		{"registered by another driver", "uefi-1", v1.Host{Phase: "registered", Boot: "uefi-pxe", Receipt: &v1.Receipt{Driver: "other", Proof: "x"}}, "without a receipt"},
 		{"registered by another way", "media-1", v1.Host{Phase: "registered", Boot: "uefi-pxe", Receipt: receipt}, "booted by uefi-pxe, not by virtual-media"},
@@ -40,6 +45,30 @@ func TestAHostOfTheDemoIsJudgedByItsProofToo(t *testing.T) {
 				t.Errorf("%v, want %q", err, c.wrong)
 			}
 		})
+	}
+}
+
+func TestWhatPaletteKnowsIsHeldAgainstTheMachine(t *testing.T) {
+	r := by("bios-1", roles(cast()))
+	nics := func(mac string) map[string]any {
+		return map[string]any{"nics": []any{map[string]any{"macAddr": mac}}}
+	}
+	mine, tagged := r.spec.NICs[0].MAC, map[string]string{"rack": "r4"}
+	for _, c := range []struct {
+		name  string
+		known palettetest.Host
+		found bool
+		wrong string
+	}{
+		{"the machine", palettetest.Host{UID: "u", Device: nics(mine), Labels: tagged}, true, ""},
+		{"nobody", palettetest.Host{}, false, "does not know bios-1"},
+		{"another machine", palettetest.Host{UID: "u", Device: nics("52:54:00:00:00:99"), Labels: tagged}, true, "another machine as u"},
+		{"without tags", palettetest.Host{UID: "u", Device: nics(mine)}, true, "not told the tags"},
+	} {
+		err := r.central(c.known, c.found)
+		if (err == nil) != (c.wrong == "") || err != nil && !strings.Contains(err.Error(), c.wrong) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.wrong)
+		}
 	}
 }
 

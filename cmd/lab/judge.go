@@ -4,9 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/evidence"
+	"github.com/muster-boot/muster/provisioner/handoff/palette/palettetest"
 	"github.com/muster-boot/muster/redfish/bmctest"
 )
 
@@ -21,12 +23,28 @@ func (r role) judge(h v1.Host) error {
 		return fmt.Errorf("%s booted by %s, not by %s", r.spec.Name, h.Boot, r.boot)
 	case r.end == "registered" && (h.Receipt == nil || h.Receipt.Driver != r.handoff || h.Receipt.Proof == ""):
 		return fmt.Errorf("%s is registered without a receipt of %s: %+v", r.spec.Name, r.handoff, h.Receipt)
+	case r.end == "registered" && !strings.Contains(h.Receipt.Proof, r.proof):
+		return fmt.Errorf("the receipt of %s says nothing of %s: %s", r.spec.Name, r.proof, h.Receipt.Proof)
 	case r.end == "shipped" && (h.Shipment == nil || h.Shipment.Proof == "" || h.Shipment.Record == "" || h.Receipt != nil):
 		return fmt.Errorf("%s is shipped without proof or record, or with a receipt: %+v, %+v", r.spec.Name, h.Shipment, h.Receipt)
 	case r.end == "quarantined" && !slices.ContainsFunc(h.Findings, blocks):
 		return fmt.Errorf("%s is quarantined, but not by the check %s: %s", r.spec.Name, r.finding, h.Why)
 	case r.end == "unknown" && h.Address != "":
 		return fmt.Errorf("%s is in no manifest and was answered: it has the address %s", r.spec.Name, h.Address)
+	}
+	return nil
+}
+
+// central says what is wrong with what Palette knows of a host, by its own
+// record: muster is not asked.
+func (r role) central(known palettetest.Host, found bool) error {
+	switch {
+	case !found:
+		return fmt.Errorf("Palette does not know %s", r.spec.Name)
+	case !strings.Contains(fmt.Sprint(known.Device["nics"]), r.spec.NICs[0].MAC):
+		return fmt.Errorf("Palette knows another machine as %s: %v", known.UID, known.Device["nics"])
+	case known.Labels["rack"] != "r4":
+		return fmt.Errorf("Palette was not told the tags of %s: %v", known.UID, known.Labels)
 	}
 	return nil
 }

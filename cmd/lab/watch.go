@@ -29,6 +29,10 @@ func (p *play) attend(ctx context.Context, r role, h *lab.Host) error {
 		if err = p.watchHost(ctx, r); err == nil {
 			err = p.checkShipped(ctx, r, h)
 		}
+	case r.handoff == "palette":
+		if err = p.watchHost(ctx, r); err == nil {
+			err = p.watchPalette(ctx, r)
+		}
 	case r.spec.BMC != nil:
 		if err = p.watchHost(ctx, r); err == nil {
 			err = p.watchBMC(ctx, r, h)
@@ -91,6 +95,34 @@ func (p *play) checkShipped(ctx context.Context, r role, h *lab.Host) error {
 		return err
 	}
 	return os.WriteFile(filepath.Join(demoDir, r.spec.Name+".record.json"), text, 0o644)
+}
+
+// watchPalette wants Palette to know the host, and waits until the order's token
+// is worth nothing any more.
+func (p *play) watchPalette(ctx context.Context, r role) error {
+	ctx, cancel := context.WithTimeout(ctx, tidyTime)
+	defer cancel()
+	h, err := p.site.Client.Host(ctx, r.spec.Name)
+	if err != nil {
+		return err
+	}
+	known, found := p.palette.Host(h.Receipt.ID)
+	if err := r.central(known, found); err != nil {
+		return err
+	}
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if left := p.palette.Tokens(); len(left) == 0 {
+			p.say(r, "known", fmt.Sprintf("to Palette as %s, with this machine's ports and tags; the order's token is revoked", known.UID))
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("the registration token of %s's order is still there: %w", r.spec.Name, ctx.Err())
+		case <-tick.C:
+		}
+	}
 }
 
 // watchBMC waits until the host's BMC is left as it should be.

@@ -42,6 +42,7 @@ var arrows = []arrow{
 	{"cmd/lab", "provisioner/evidence", "the demo checks a host's record as its buyer would"},
 	{"cmd/lab", "images/...", "the bench serves and imports images with muster's own code"},
 	{"cmd/lab", "redfish/bmctest", "the demo believes the emulated BMCs' own state, not muster's word"},
+	{"cmd/lab", "provisioner/handoff/palette/palettetest", "the demo believes the stand-in's own record, not muster's word"},
 	{"cmd/lab", "pxe/...", "the bench serves them with the boot plane's own server"},
 
 	{"provisioner/app", "...", "the composition root joins everything"},
