@@ -46,7 +46,7 @@ func TestWishesFitThePhaseOrAreRefused(t *testing.T) {
 		{"retry", provisioner.Failed, true}, {"retry", provisioner.Installing, true},
 		{"retry", provisioner.Registered, false}, {"retry", provisioner.Quarantined, false}, {"retry", provisioner.Expected, false},
 		{"release", provisioner.Quarantined, true}, {"release", provisioner.Ready, false},
-		{"reinstall", provisioner.Registered, true}, {"reinstall", provisioner.Quarantined, true},
+		{"reinstall", provisioner.Registered, true}, {"reinstall", provisioner.Shipped, true}, {"retry", provisioner.Shipped, false}, {"reinstall", provisioner.Quarantined, true},
 		{"reinstall", provisioner.Installing, false}, {"reinstall", provisioner.Expected, false},
 	} {
 		t.Run(tc.verb+" "+string(tc.phase), func(t *testing.T) {

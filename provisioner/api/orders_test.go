@@ -330,6 +330,29 @@ func TestNothingIsShownWhereNothingIsInstalled(t *testing.T) {
 	}
 }
 
+func TestAnOrderThatShipsSaysSoOfItsHosts(t *testing.T) {
+	s := newSite(t)
+	if _, err := s.AddImage(t.Context(), v1.NewImage{Name: "edge"}, -1, strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	const head = "name: plant7\nprofile: edge-minimum\nship: true\n"
+	_, err := s.Import(t.Context(), v1.Import{Order: head, Manifest: twoRows})
+	if problem, is := errors.AsType[*v1.Problem](err); !is || len(problem.Errors) != 1 || problem.Errors[0].Line != 3 || !strings.Contains(problem.Errors[0].Text, "nothing is installed that could be shipped") {
+		t.Errorf("without an image: %v", err)
+	}
+	if _, err := s.Import(t.Context(), v1.Import{Order: head + "image: edge\nhandoff: {driver: callhome}\n", Manifest: twoRows}); err != nil {
+		t.Fatal(err)
+	}
+	order, errOrder := s.Order(t.Context(), "plant7")
+	host, errHost := s.Host(t.Context(), "alpha")
+	if errOrder != nil || errHost != nil || !order.Ship || !host.Ship || host.Shipment != nil {
+		t.Errorf("order %t, host %t: %v %v", order.Ship, host.Ship, errOrder, errHost)
+	}
+	if _, err := s.Report(t.Context(), "alpha"); err == nil || !strings.Contains(err.Error(), "writes no records") {
+		t.Errorf("a report where nobody makes one: %v", err)
+	}
+}
+
 func TestATemplateWantsAnImage(t *testing.T) {
 	s := newSite(t)
 	const none = "name: plant7\nprofile: edge-minimum\ntemplate: x\n"
