@@ -1,15 +1,9 @@
 package provisioner
 
-import (
-	"errors"
-	"time"
-)
+import "time"
 
 // What a host shows that is staged for shipment: its installed system is told
 // to power off, the host goes off, its record is written.
-
-// ErrPowerOff is what the agent of a host that ships is told.
-var ErrPowerOff = errors.New("it is staged for shipment and registers at its final site: power it off")
 
 // Farewell is that the installed system of a host that ships called and was
 // told to power off.

@@ -27,7 +27,9 @@ type Plane interface {
 	Progress(ctx context.Context, id provisioner.HostID, s inventory.Step) error
 	Document(ctx context.Context, attempt provisioner.AttemptID, name string) (provisioner.Document, error)
 	Step(ctx context.Context, attempt provisioner.AttemptID, stage, detail string) error
-	Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) (off bool, err error)
+	Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) error
+	// Dismiss tells whether a system that called, and heeds the answer, is to power off.
+	Dismiss(ctx context.Context, attempt provisioner.AttemptID, remote string) (off bool, err error)
 	Register(ctx context.Context, attempt provisioner.AttemptID, remote string, claims map[string]string) (provisioner.Receipt, error)
 }
 
@@ -265,7 +267,10 @@ func (b *bootPlane) step(id provisioner.AttemptID, r *http.Request) Response {
 const powerOff = "poweroff"
 
 func (b *bootPlane) booted(id provisioner.AttemptID, r *http.Request) Response {
-	off, err := b.plane.Booted(r.Context(), id, remote(r))
+	if err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
+		return fail(err)
+	}
+	off, err := b.plane.Dismiss(r.Context(), id, remote(r))
 	switch {
 	case err != nil:
 		return fail(err)
@@ -294,10 +299,28 @@ func (b *bootPlane) register(id provisioner.AttemptID, r *http.Request) Response
 		return fail(err)
 	}
 	receipt, err := b.plane.Register(r.Context(), id, remote(r), claims)
+	if provisioner.KindOf(err) == provisioner.Conflict {
+		return b.unregistered(id, r, err)
+	}
 	if err != nil {
 		return fail(err)
 	}
 	return ok(v1.Registered{ID: receipt.ID})
+}
+
+// unregistered refuses an agent, and tells that of a host that ships to power it
+// off.
+func (b *bootPlane) unregistered(id provisioner.AttemptID, r *http.Request, why error) Response {
+	off, err := b.plane.Dismiss(r.Context(), id, remote(r))
+	if err != nil {
+		return fail(err)
+	}
+	if !off {
+		return fail(why)
+	}
+	resp := refuse(http.StatusConflict, "this host is staged for shipment and registers at its final site: power it off")
+	resp.Body.(*v1.Problem).Do = powerOff
+	return resp
 }
 
 // flat writes what an agent says of itself as text, lists joined by spaces.

@@ -69,8 +69,15 @@ func (p *recorder) Step(_ context.Context, attempt provisioner.AttemptID, stage,
 	return p.err
 }
 
-func (p *recorder) Booted(_ context.Context, attempt provisioner.AttemptID, remote string) (bool, error) {
+func (p *recorder) Booted(_ context.Context, attempt provisioner.AttemptID, remote string) error {
 	p.note("booted %s from %s", attempt, remote)
+	return p.err
+}
+
+func (p *recorder) Dismiss(_ context.Context, attempt provisioner.AttemptID, remote string) (bool, error) {
+	if p.off {
+		p.note("dismiss %s from %s", attempt, remote)
+	}
 	return p.off, p.err
 }
 
@@ -160,7 +167,7 @@ func TestInstallersAndAgentsReachThePlane(t *testing.T) {
 func TestAHostThatShipsIsToldToPowerOff(t *testing.T) {
 	plane, srv := bootPlane(t)
 	plane.off = true
-	plane.refused = &provisioner.Fault{Kind: provisioner.Conflict, Err: fmt.Errorf("host h-1 is not registered here: %w", provisioner.ErrPowerOff)}
+	plane.refused = &provisioner.Fault{Kind: provisioner.Conflict, Err: errors.New("host h-1 is not registered")}
 	base := srv.URL + "/a/a-1/" + attemptToken
 	if status, body := ask(t, "POST", base+"/booted", "", ""); status != 200 || body != "poweroff\n" {
 		t.Errorf("booted: %d %q", status, body)
@@ -170,6 +177,14 @@ func TestAHostThatShipsIsToldToPowerOff(t *testing.T) {
 	}
 	if status, body := ask(t, "POST", base+"/phone-home", "hostname=h", ""); status != 204 {
 		t.Errorf("phone-home: %d %s", status, body)
+	}
+	want := []string{
+		"booted a-1 from 127.0.0.1", "dismiss a-1 from 127.0.0.1",
+		"register a-1 from 127.0.0.1 agent demo", "dismiss a-1 from 127.0.0.1",
+		"booted a-1 from 127.0.0.1", "register a-1 from 127.0.0.1 agent cloud-init", // which heeds no answer
+	}
+	if diff := cmp.Diff(want, plane.calls); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -23,7 +23,7 @@ func (b *bootPlane) phoneHome(id provisioner.AttemptID, r *http.Request) Respons
 	if err != nil {
 		return fail(err)
 	}
-	if _, err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
+	if err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
 		return fail(err)
 	}
 	_, err = b.plane.Register(r.Context(), id, remote(r), claims)
@@ -84,7 +84,7 @@ func (b *bootPlane) kairosRegister(id provisioner.AttemptID, r *http.Request) Re
 			claims[name] = value
 		}
 	}
-	if _, err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
+	if err := b.plane.Booted(r.Context(), id, remote(r)); err != nil {
 		return fail(err)
 	}
 	receipt, err := b.plane.Register(r.Context(), id, remote(r), claims)

@@ -68,9 +68,6 @@ func fail(err error) Response {
 	if input != nil {
 		p.Errors = input.remarks
 	}
-	if errors.Is(err, provisioner.ErrPowerOff) {
-		p.Do = powerOff
-	}
 	if kind == provisioner.Retry {
 		resp.Header = http.Header{"Retry-After": {"2"}}
 	}

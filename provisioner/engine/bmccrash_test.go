@@ -67,7 +67,7 @@ func (p *started) installer(t *testing.T, attempt provisioner.AttemptID) error {
 }
 
 func (p *started) system(t *testing.T) (done bool, err error) {
-	if _, err := p.s.Booted(t.Context(), p.attempt, "192.0.2.50"); err != nil {
+	if err := p.s.Booted(t.Context(), p.attempt, "192.0.2.50"); err != nil {
 		return false, err
 	}
 	_, err = p.s.Register(t.Context(), p.attempt, "192.0.2.50", map[string]string{"agent": "agent/1"})

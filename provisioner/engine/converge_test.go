@@ -70,7 +70,7 @@ func newProgram(t *testing.T, s *site, w *wire) *program {
 		step(provisioner.StageWriting),
 		step(provisioner.StageWritten),
 		p.config,
-		func(a provisioner.AttemptID) error { _, err := p.s.Booted(ctx, a, "192.0.2.50"); return err },
+		func(a provisioner.AttemptID) error { return p.s.Booted(ctx, a, "192.0.2.50") },
 		func(a provisioner.AttemptID) error {
 			_, err := p.s.Register(ctx, a, "192.0.2.50", map[string]string{"agent": "agent/1"})
 			return err

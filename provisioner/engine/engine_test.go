@@ -34,7 +34,7 @@ func TestAHostIsRegisteredByTwoCallsOfTwoPrograms(t *testing.T) {
 	s := open(t, bolt(t), newClock())
 	s.list(t, hostID, provisioner.Row{Serial: "SN-1", MACs: []string{mac1}})
 	a := installed(t, s)
-	if _, err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+	if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
 		t.Fatal(err)
 	}
 	if p := s.host(t, hostID).Status.Phase; p != provisioner.Installed {
@@ -77,7 +77,7 @@ func TestOnlyTheBootCallHomeEndsFailedAndSaysWhatWasAwaited(t *testing.T) {
 	s := open(t, bolt(t), newClock())
 	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
 	a := installed(t, s)
-	if _, err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+	if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
 		t.Fatal(err)
 	}
 	s.clock.advance(16 * time.Minute)
@@ -125,7 +125,7 @@ func TestMessagesOfAnOldAttemptChangeNothing(t *testing.T) {
 	if before.Status.Attempt.ID == old {
 		t.Fatal("the retry has no attempt of its own")
 	}
-	_, booted := s.Booted(t.Context(), old, "192.0.2.50")
+	booted := s.Booted(t.Context(), old, "192.0.2.50")
 	for name, err := range map[string]error{
 		"booted":  booted,
 		"writing": s.Step(t.Context(), old, provisioner.StageWriting, ""),
@@ -305,7 +305,7 @@ func TestARegistrationAfterItsDeadlineIsAccepted(t *testing.T) {
 	s := open(t, bolt(t), newClock())
 	s.list(t, hostID, provisioner.Row{MACs: []string{mac1}})
 	a := installed(t, s)
-	if _, err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+	if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
 		t.Fatal(err)
 	}
 	s.clock.advance(16 * time.Minute)

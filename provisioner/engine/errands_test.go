@@ -50,7 +50,7 @@ func TestAHostWithABMCIsStartedInstalledAndClearedByIt(t *testing.T) {
 		}
 	}
 	s.untilDone(t, hostID, provisioner.ErrandDisk)
-	if _, err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+	if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.Register(t.Context(), a, "192.0.2.50", map[string]string{"agent": "agent/1"}); err != nil {
@@ -81,7 +81,7 @@ func TestWhatTheInstallerLeavesInIsTakenOutWhenTheSystemHasCalled(t *testing.T) 
 			t.Fatal(err)
 		}
 	}
-	if _, err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+	if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
 		t.Fatal(err)
 	}
 	s.untilDone(t, hostID, provisioner.ErrandClear)

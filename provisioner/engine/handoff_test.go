@@ -167,7 +167,7 @@ func (s *site) installs(t *testing.T) provisioner.AttemptID {
 		t.Fatalf("told %s: %s", ins.Do, ins.Say)
 	}
 	s.clock.advance(time.Second)
-	if _, err := s.Booted(t.Context(), attempt, "192.0.2.50"); err != nil {
+	if err := s.Booted(t.Context(), attempt, "192.0.2.50"); err != nil {
 		t.Fatal(err)
 	}
 	return attempt

@@ -77,7 +77,7 @@ func (c *central) installs(t *testing.T, n int) {
 		t.Fatalf("told %s: %s", ins.Do, ins.Say)
 	}
 	c.clock.advance(time.Minute)
-	if _, err := c.Booted(t.Context(), provisioner.AttemptID(ins.Attempt), "192.0.2.50"); err != nil {
+	if err := c.Booted(t.Context(), provisioner.AttemptID(ins.Attempt), "192.0.2.50"); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/muster-boot/muster/inventory"
@@ -265,30 +264,28 @@ func diskSerial(h provisioner.Host) string {
 	return ""
 }
 
-// Booted takes the boot call-home of an installed system. It returns true where
-// that system is to power off, because its host ships.
-func (e *Engine) Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) (off bool, err error) {
+// Booted takes the boot call-home of an installed system.
+func (e *Engine) Booted(ctx context.Context, attempt provisioner.AttemptID, remote string) error {
 	id, err := e.hostOf(ctx, attempt)
 	if err != nil {
-		return false, err
+		return err
 	}
 	_, err = e.observe(ctx, id, "installed system", func(h *provisioner.Host) (string, error) {
 		if err := current(*h, attempt); err != nil {
 			return "", err
 		}
-		told := e.dismiss(h, remote)
 		if b := h.Facts.Booted; b != nil && b.Attempt == attempt {
-			return told, nil
+			return "", nil
 		}
 		h.Facts.Booted = &provisioner.CallHome{Attempt: attempt, At: e.at(*h), Address: remote}
 		h.Facts.Writes = inUse(h.Facts.Writes, attempt)
-		return strings.TrimSpace("The installed system booted from its disk and called home from " + remote + ". " + told), nil
+		return "The installed system booted from its disk and called home from " + remote + ".", nil
 	})
 	if err != nil {
-		return false, err
+		return err
 	}
-	h, err := e.settle(ctx, id)
-	return lifecycle.Parts(h), err
+	_, err = e.settle(ctx, id)
+	return err
 }
 
 // Register takes an agent's registration and returns its receipt. Asked again
@@ -305,13 +302,12 @@ func (e *Engine) Register(ctx context.Context, attempt provisioner.AttemptID, re
 		if r := h.Facts.Receipt; r != nil && r.Attempt == attempt {
 			return "", nil
 		}
-		told := e.dismiss(h, remote)
 		if r := h.Facts.Registration; r != nil && r.Attempt == attempt && maps.Equal(r.Claims, claims) && !r.At.Before(h.Status.Since) {
-			return told, nil // it asks again and says nothing new
+			return "", nil // it asks again and says nothing new
 		}
 		h.Facts.Registration = &provisioner.Registration{Attempt: attempt, At: e.at(*h), Address: remote, Claims: claims}
 		h.Facts.Writes = inUse(h.Facts.Writes, attempt)
-		return strings.TrimSpace(fmt.Sprintf("The agent (%s) asked to be registered from %s. %s", claims["agent"], remote, told)), nil
+		return fmt.Sprintf("The agent (%s) asked to be registered from %s.", claims["agent"], remote), nil
 	})
 	if err != nil {
 		return provisioner.Receipt{}, err
@@ -323,11 +319,8 @@ func (e *Engine) Register(ctx context.Context, attempt provisioner.AttemptID, re
 	if r := h.Facts.Receipt; r != nil && r.Attempt == attempt {
 		return *r, nil
 	}
-	err = fmt.Errorf("host %s is not registered: %s", id, h.Status.Why)
-	if lifecycle.Parts(h) {
-		err = fmt.Errorf("host %s is not registered here: %w", id, provisioner.ErrPowerOff)
-	}
-	return provisioner.Receipt{}, &provisioner.Fault{Kind: provisioner.Conflict, Err: err}
+	return provisioner.Receipt{}, &provisioner.Fault{Kind: provisioner.Conflict,
+		Err: fmt.Errorf("host %s is not registered: %s", id, h.Status.Why)}
 }
 
 // inUse marks that the system which an attempt wrote has run.

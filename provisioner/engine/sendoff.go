@@ -14,6 +14,27 @@ type Recorder interface {
 	Record(ctx context.Context, h provisioner.Host) (provisioner.Record, error)
 }
 
+// Dismiss says whether the installed system of an attempt, which has called and
+// heeds the answer, is to power off because its host ships. That it is told so
+// is written down before.
+func (e *Engine) Dismiss(ctx context.Context, attempt provisioner.AttemptID, remote string) (off bool, err error) {
+	id, err := e.hostOf(ctx, attempt)
+	if err != nil {
+		return false, err
+	}
+	_, err = e.observe(ctx, id, "engine", func(h *provisioner.Host) (string, error) {
+		if err := current(*h, attempt); err != nil {
+			return "", err
+		}
+		return e.dismiss(h, remote), nil
+	})
+	if err != nil {
+		return false, err
+	}
+	h, err := e.settle(ctx, id)
+	return lifecycle.Parts(h), err
+}
+
 // dismiss notes that the installed system of h, whose call is being answered, is
 // told to power off, where it is. It returns the journal's sentence: of the
 // first time only.
@@ -32,7 +53,7 @@ func (e *Engine) dismiss(h *provisioner.Host, remote string) string {
 		return ""
 	}
 	h.Facts.Farewell = &f
-	return "It is told to power off: its order ships it."
+	return "The installed system is told to power off: its order ships the host."
 }
 
 // recordRetry is how soon a record that could not be written is tried again.

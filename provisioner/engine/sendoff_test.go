@@ -44,8 +44,10 @@ func (s *site) after(t *testing.T, d time.Duration) provisioner.Host {
 
 func (s *site) call(t *testing.T, a provisioner.AttemptID) {
 	t.Helper()
-	off, err := s.Booted(t.Context(), a, "192.0.2.50")
-	if err != nil || !off {
+	if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+		t.Fatal(err)
+	}
+	if off, err := s.Dismiss(t.Context(), a, "192.0.2.50"); err != nil || !off {
 		t.Fatalf("a host that ships calls home and is told to stay on: %v", err)
 	}
 	s.sync(t)
@@ -80,7 +82,7 @@ func TestAHostWithoutABMCIsShippedAfterAMinuteOfSilence(t *testing.T) {
 	if d := h.Facts.Departure; d.By != provisioner.SignSilence || !strings.Contains(h.Status.Why, "nothing was heard") || h.Status.Key != "" {
 		t.Errorf("shipped by %s: %s", d.By, h.Status.Why)
 	}
-	if off, err := s.Booted(t.Context(), a, "192.0.2.50"); off || err != nil {
+	if off, err := s.Dismiss(t.Context(), a, "192.0.2.50"); off || err != nil {
 		t.Errorf("a shipped host that a person switches on again is told to power off: %v", err)
 	}
 	s.checkJournal(t, hostID)
@@ -91,8 +93,8 @@ func TestTheAgentOfAHostThatShipsIsToldToPowerItOff(t *testing.T) {
 	s.ships(t)
 	a := installed(t, s)
 	_, err := s.Register(t.Context(), a, "192.0.2.50", map[string]string{"agent": "agent/1"})
-	if !errors.Is(err, provisioner.ErrPowerOff) || provisioner.KindOf(err) != provisioner.Conflict {
-		t.Fatalf("told %v", err)
+	if off, errOff := s.Dismiss(t.Context(), a, "192.0.2.50"); !off || errOff != nil || provisioner.KindOf(err) != provisioner.Conflict {
+		t.Fatalf("refused %v, told to power off %t, %v", err, off, errOff)
 	}
 	if h := s.after(t, 71*time.Second); h.Status.Phase != provisioner.Shipped || h.Facts.Receipt != nil {
 		t.Errorf("%s: %s", h.Status.Phase, h.Status.Why)
@@ -171,7 +173,7 @@ func TestTheBMCOfAHostThatShipsSwitchesItOff(t *testing.T) {
 	defer beat.Stop()
 	for told := false; !told; {
 		_, err := p.step(t)
-		if told = errors.Is(err, provisioner.ErrPowerOff); err != nil && !told {
+		if told = provisioner.KindOf(err) == provisioner.Conflict; err != nil && !told {
 			t.Fatal(err)
 		}
 		p.s.queue.add(hostID, p.s.clock.now())
@@ -180,6 +182,9 @@ func TestTheBMCOfAHostThatShipsSwitchesItOff(t *testing.T) {
 			t.Fatalf("it is never told to power off: %+v", p.s.host(t, hostID).Status)
 		case <-beat.C:
 		}
+	}
+	if off, err := p.s.Dismiss(t.Context(), p.attempt, "192.0.2.50"); !off || err != nil {
+		t.Fatalf("told to power off %t, %v", off, err)
 	}
 	p.s.clock.advance(61 * time.Second)
 	h := p.s.until(t, hostID, "the end", func(h provisioner.Host) bool { return h.Status.Phase == provisioner.Shipped })
@@ -192,6 +197,31 @@ func TestTheBMCOfAHostThatShipsSwitchesItOff(t *testing.T) {
 		}
 	})
 	p.s.checkJournal(t, hostID)
+}
+
+// TestASystemThatHeedsNoAnswerIsNotShippedBySilence has only cloud-init call.
+func TestASystemThatHeedsNoAnswerIsNotShippedBySilence(t *testing.T) {
+	for _, bmc := range []bool{false, true} {
+		s := open(t, bolt(t), newClock())
+		s.ships(t)
+		a := installed(t, s)
+		if bmc {
+			s.change(t, func(h *provisioner.Host) {
+				h.Intent.BMC, h.Facts.BMC = &provisioner.Controller{Address: "192.0.2.9", Password: []byte("sealed")}, &provisioner.BMC{}
+			})
+		}
+		if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+			t.Fatal(err)
+		}
+		h := s.after(t, 4*time.Minute)
+		if do, _ := lifecycle.Errand(h, s.clock.now()); h.Status.Phase != provisioner.Installed || do != "" {
+			t.Fatalf("with a BMC %t: silent it is %s, its BMC is sent to %q", bmc, h.Status.Phase, do)
+		}
+		h = s.after(t, 2*time.Minute)
+		if do, _ := lifecycle.Errand(h, s.clock.now()); h.Status.Phase != provisioner.Installed || (do == provisioner.ErrandOff) != bmc {
+			t.Errorf("with a BMC %t: after minutes it is %s, its BMC is sent to %q: %s", bmc, h.Status.Phase, do, lifecycle.Awaiting(h))
+		}
+	}
 }
 
 func TestABMCThatRefusesLeavesSilenceAsTheProof(t *testing.T) {
@@ -332,7 +362,10 @@ func TestAServerKilledAtAnyCommitOfASendOffEndsTheSame(t *testing.T) {
 func sendHome(t *testing.T, s *site, a provisioner.AttemptID) error {
 	s.sync(t)
 	if h := s.host(t, hostID); h.Status.Phase != provisioner.Shipped {
-		if _, err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+		if err := s.Booted(t.Context(), a, "192.0.2.50"); err != nil {
+			return err
+		}
+		if _, err := s.Dismiss(t.Context(), a, "192.0.2.50"); err != nil {
 			return err
 		}
 	}

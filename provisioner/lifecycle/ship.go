@@ -15,8 +15,10 @@ const (
 	// quiet is how long a host without a BMC must be silent to count as off: a
 	// minute, and the ten seconds within which a packet may go unnoted.
 	quiet = time.Minute + 10*time.Second
-	// grace is how long a system may take to power off before its BMC does it.
-	grace = time.Minute
+	// grace is how long a system may take to power off before its BMC does it,
+	// and untold how long one that could not be told so.
+	grace  = time.Minute
+	untold = 5 * time.Minute
 )
 
 // MayPart tells whether the installed system of h, should it call, is told to
@@ -41,24 +43,24 @@ func Parts(h provisioner.Host) bool {
 	return h.Intent.Ship && (h.Status.Phase == provisioner.Installed || h.Status.Phase == provisioner.Failed && told)
 }
 
-// Departs decides whether h, which was told to power off, is off. A BMC is
+// Departs decides whether h, which is to power off, is off. A BMC is
 // asked where muster drives one; without, or where it refuses, silence must do,
-// counted while muster was listening, so at least since the given time. Where
-// it is not known yet, again says when it may be; zero: not before something
-// happens.
+// after it was told and counted while muster was listening, so at least since
+// the given time. Where it is not known yet, again says when it may be; zero:
+// not before something happens.
 func Departs(h provisioner.Host, now, listening time.Time) (d provisioner.Departure, again time.Time, ok bool) {
+	d = provisioner.Departure{Attempt: h.Status.Attempt.ID, At: now}
+	if byBMC(h) {
+		e, done := offSince(h)
+		d.By = provisioner.SignBMC
+		d.Proof = fmt.Sprintf("Its BMC at %s read power Off, with no medium of muster's in, at %s.", h.BMCAddress(), clock(e.Done))
+		return d, mayBeCut(h), done
+	}
 	f, told := farewell(h)
 	if !told {
 		return d, time.Time{}, false
 	}
-	d = provisioner.Departure{Attempt: f.Attempt, At: now}
-	if byBMC(h) {
-		e, done := offSince(h, f)
-		d.By = provisioner.SignBMC
-		d.Proof = fmt.Sprintf("Its BMC at %s read power Off, with no medium of muster's in, at %s.", h.BMCAddress(), clock(e.Done))
-		return d, f.Last.Add(grace), done
-	}
-	since := lastHeard(h, f)
+	since := lastHeard(h)
 	if listening.After(since) {
 		since = listening
 	}
@@ -95,39 +97,43 @@ func byBMC(h provisioner.Host) bool {
 	return knownBMC(h) != nil && h.BMCLacks() == "" && !refused(e)
 }
 
-// offSince is the errand that read the power off, if it ended after the host was
-// last told: one that was switched on again since is not off.
-func offSince(h provisioner.Host, f provisioner.Farewell) (provisioner.Errand, bool) {
+// offSince is the errand that read the power off, if it ended after the host last
+// called: one that was switched on again since is not off.
+func offSince(h provisioner.Host) (provisioner.Errand, bool) {
 	e, ok := errandOf(h, provisioner.ErrandOff)
-	return e, ok && !e.Done.IsZero() && e.Done.After(f.Last)
+	return e, ok && !e.Done.IsZero() && e.Done.After(callHomeTime(h))
+}
+
+// mayBeCut is from when on the BMC of h may switch it off.
+func mayBeCut(h provisioner.Host) time.Time {
+	if f, told := farewell(h); told {
+		return f.Last.Add(grace)
+	}
+	return callHomeTime(h).Add(untold)
 }
 
 // lastHeard is when h last gave a sign of life by itself.
-func lastHeard(h provisioner.Host, f provisioner.Farewell) time.Time {
-	at := f.Last
+func lastHeard(h provisioner.Host) time.Time {
+	at := callHomeTime(h)
 	if s := h.Facts.Sighting; s != nil && s.Last.After(at) {
 		at = s.Last
 	}
 	if c := h.Facts.Scout; c != nil && c.Last.After(at) {
 		at = c.Last
 	}
-	if home := callHomeTime(h); home.After(at) {
-		at = home
-	}
 	return at
 }
 
-// errandParting has the BMC switch h off that was told to and may not have done
-// so, and takes out what is left in its drive.
+// errandParting has the BMC switch h off that did not do so by itself, or could
+// not be told, and takes out what is left in its drive.
 func errandParting(h provisioner.Host, now time.Time) (provisioner.ErrandKind, bool) {
-	f, told := farewell(h)
 	if _, off := Departed(h); off {
 		return "", false
 	}
-	if !told || now.Sub(f.Last) < grace {
+	if now.Before(mayBeCut(h)) {
 		return open(h, provisioner.ErrandClear, leftBehind(h.Facts.Errands))
 	}
-	if e, ok := errandOf(h, provisioner.ErrandOff); ok && !e.Done.IsZero() && !e.Done.After(f.Last) {
+	if e, ok := errandOf(h, provisioner.ErrandOff); ok && !e.Done.IsZero() && !e.Done.After(callHomeTime(h)) {
 		return provisioner.ErrandOff, true // it is on again
 	}
 	return open(h, provisioner.ErrandOff, true)
@@ -161,7 +167,9 @@ func awaitingDeparture(h provisioner.Host) string {
 		return "Awaited: a person. The host is off and its record could not be written: " + d.Problem + ". Mend that; muster tries again by itself."
 	case off:
 		return "Awaited: its record being written."
-	case !told:
+	case !told && byBMC(h) && !sent:
+		return fmt.Sprintf("Awaited: the next call of the installed system, which is then told to power off. At %s its BMC does it.", clock(mayBeCut(h)))
+	case !told && !byBMC(h):
 		return "Awaited: the next call of the installed system, which is then told to power off. Where it does not come, restart the host."
 	case sent && refused(e):
 		return fmt.Sprintf("Awaited: a minute of silence. The BMC at %s does not switch the host off: %s Where it stays on, switch it off by hand.",
@@ -171,7 +179,7 @@ func awaitingDeparture(h provisioner.Host) string {
 	case sent && e.Problem != "":
 		return "Awaited: the next try to have the host's power read as off. The BMC said: " + e.Problem
 	}
-	return fmt.Sprintf("Awaited: the BMC reading power Off. The host was told to power off at %s; after a minute the BMC does it.", clock(f.Last))
+	return fmt.Sprintf("Awaited: the BMC reading power Off. From %s on the BMC does it, where the system has not.", clock(mayBeCut(h)))
 }
 
 // awaitingShipped says also where a host that was shipped is here again.
