@@ -275,6 +275,8 @@ func TestAnImportTriesWhatEachHostWouldGet(t *testing.T) {
 		{"the template is wrong", map[string]string{"S1": "template: x", "S2": "template: x", "S3": "template: x"},
 			[]v1.Remark{{Source: "order", Line: 8, Column: "template", Text: "x"}}},
 		{"the config is wrong", map[string]string{"S2": "config: y"}, []v1.Remark{{Source: "order", Line: 7, Column: "config", Text: "y"}}},
+		{"what it says of the hand-off is", map[string]string{"S1": "handoff.network.interface: z"},
+			[]v1.Remark{{Source: "order", Line: 4, Column: "handoff", Text: "handoff.network.interface: z"}}},
 		{"two rows are", map[string]string{"S2": "no way", "S3": "another"},
 			[]v1.Remark{{Source: "manifest", Line: 3, Text: "no way"}, {Source: "manifest", Line: 4, Text: "another"}}},
 	} {

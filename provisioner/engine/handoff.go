@@ -14,9 +14,9 @@ import (
 
 // Bounds of what a hand-off's driver is asked.
 const (
-	confirmTime = 30 * time.Second // for one host
-	checkTime   = time.Minute      // for one order
-	askAgain    = time.Minute      // where a driver does not say when
+	confirmTime = 2 * time.Minute // for one host: it may be the one that asks for all
+	checkTime   = time.Minute     // for one order
+	askAgain    = time.Minute     // where a driver does not say when
 )
 
 // driver is that of h's hand-off.
@@ -84,11 +84,17 @@ func (e *Engine) confirm(ctx context.Context, h provisioner.Host) (moved bool, a
 	if err != nil {
 		return false, time.Time{}, err
 	}
-	res, err := d.Confirm(ctx, b, h)
+	asking, cancel := context.WithTimeout(ctx, confirmTime)
+	defer cancel()
+	res, err := d.Confirm(asking, b, h)
 	if err != nil {
 		return false, time.Time{}, fmt.Errorf("confirm hand-off %s: %w", d.Name(), err)
 	}
+	attempt := h.Status.Attempt.ID
 	now, err := e.observe(ctx, h.ID, d.Name(), func(h *provisioner.Host) (string, error) {
+		if h.Status.Attempt.ID != attempt {
+			return "", nil // it tries anew, and this was of before
+		}
 		return noteResult(h, res, e.at(*h)), nil
 	})
 	if err != nil || res.Receipt != nil {
@@ -203,11 +209,7 @@ func (e *Engine) Carry(ctx context.Context, o provisioner.Order, h provisioner.H
 		b.Images[h.Intent.Image] = image
 	}
 	b.Preview = true
-	carry, err := d.Prepare(ctx, b, h, base)
-	if err != nil {
-		return carry, fmt.Errorf("prepare hand-off %s: %w", d.Name(), err)
-	}
-	return carry, nil
+	return d.Prepare(ctx, b, h, base)
 }
 
 // commitHandoff writes what is kept of an order's hand-off.

@@ -21,7 +21,7 @@ func (d *Driver) Check(ctx context.Context, b handoff.Batch) handoff.Checked {
 	}
 	c := &check{Driver: d, options: o, batch: b}
 	c.names()
-	project, err := d.projectUID(ctx, o.Project)
+	project, err := d.projectUID(ctx, o.Project, 0)
 	if err != nil {
 		c.wrong(d.sentence(err))
 		return c.Checked // the rest would say the same
@@ -77,6 +77,9 @@ func (c *check) token(ctx context.Context) {
 		return
 	}
 	c.note(fmt.Sprintf("A registration token is made when the first host begins, valid for %s, and revoked when the order is over.", c.options.Token.lasts()))
+	if slices.ContainsFunc(c.batch.Hosts, func(h provisioner.Host) bool { return h.Intent.Ship }) {
+		c.note("Hosts that are shipped register at their final site: that is to be within this time, or token.valid longer. It is not revoked before.")
+	}
 }
 
 // agentMeta are the keys under which an image's agent version may be kept.

@@ -22,7 +22,7 @@ func (d *Driver) Confirm(ctx context.Context, b handoff.Batch, h provisioner.Hos
 	}
 	st, err := readState(b.State)
 	if err == nil && st.Project == "" {
-		st.Project, err = d.projectUID(ctx, o.Project) // the order was closed meanwhile
+		st.Project, err = d.projectUID(ctx, o.Project, otherAge) // the order was closed meanwhile
 	}
 	if err != nil {
 		return d.unseen(err), nil
@@ -133,10 +133,12 @@ func (q query) misnamed(records []edgeHost) (handoff.Result, bool) {
 		q.endpoint, records[i].Metadata.UID, q.uids[0])}, true
 }
 
-// double is a second record of the same machine.
+// double is a second record of the same machine. Only its real ports count:
+// those that software makes may be alike on many.
 func (q query) double(records []edgeHost, record edgeHost) (edgeHost, bool) {
+	verified := macsOf(q.host)
 	i := slices.IndexFunc(records, func(r edgeHost) bool {
-		return r.Metadata.UID != record.Metadata.UID && overlap(r.macs, record.macs)
+		return r.Metadata.UID != record.Metadata.UID && overlap(r.macs, verified)
 	})
 	if i < 0 {
 		return edgeHost{}, false
@@ -162,9 +164,16 @@ func (d *Driver) elsewhere(ctx context.Context, q query, project string) string 
 	if err != nil {
 		return ""
 	}
+	asked := false
 	for _, p := range all[:min(len(all), mostOthers)] {
 		if p.UID == project {
 			continue
+		}
+		if !d.lookout.fresh(p.UID, otherAge) {
+			if asked {
+				return "" // the rest another time
+			}
+			asked = true
 		}
 		records, err := d.lookout.hosts(ctx, p.UID, otherAge)
 		if err != nil {

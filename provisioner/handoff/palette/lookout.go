@@ -30,8 +30,10 @@ type lookout struct {
 	mu    sync.Mutex
 	views map[string]*view // by project
 
-	all   []meta // projects
-	allAt time.Time
+	all      []meta // projects
+	allAt    time.Time
+	allErr   error
+	allTried time.Time
 }
 
 // view is a project as it was last seen.
@@ -60,7 +62,7 @@ func (l *lookout) hosts(ctx context.Context, project string, maxAge time.Duratio
 	defer l.mu.Unlock()
 	v := l.views[project]
 	v.looking = false
-	if ctx.Err() != nil { // the caller's time was over: that says nothing of Palette
+	if errors.Is(ctx.Err(), context.Canceled) { // muster stops: that says nothing of Palette
 		return nil, errors.Join(errSilent, err)
 	}
 	v.err, v.tried = err, l.now()
@@ -73,19 +75,30 @@ func (l *lookout) hosts(ctx context.Context, project string, maxAge time.Duratio
 // projects are those that the key may see, as they were at most maxAge ago.
 func (l *lookout) projects(ctx context.Context, maxAge time.Duration) ([]meta, error) {
 	l.mu.Lock()
-	all, at := l.all, l.allAt
+	all, at, err, tried, now := l.all, l.allAt, l.allErr, l.allTried, l.now()
 	l.mu.Unlock()
-	if !at.IsZero() && l.now().Sub(at) < maxAge {
+	switch {
+	case !at.IsZero() && now.Sub(at) < maxAge:
 		return all, nil
-	}
-	all, err := l.client.projects(ctx)
-	if err != nil {
+	case maxAge > 0 && away(err) && now.Sub(tried) < lookAgain:
 		return nil, err
 	}
+	all, err = l.client.projects(ctx)
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.all, l.allAt = all, l.now()
-	return all, nil
+	l.allErr, l.allTried = err, l.now()
+	if err == nil {
+		l.all, l.allAt = all, l.allTried
+	}
+	return all, err
+}
+
+// fresh tells whether a project need not be asked about.
+func (l *lookout) fresh(project string, maxAge time.Duration) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	v := l.views[project]
+	return v != nil && v.err == nil && !v.at.IsZero() && l.now().Sub(v.at) < maxAge
 }
 
 // known is what need not be asked; where it must be, the caller is the one to.

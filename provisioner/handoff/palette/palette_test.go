@@ -329,6 +329,46 @@ func TestATokenThatEndsSoonIsFollowedByAnother(t *testing.T) {
 	}
 }
 
+func TestAnOrderThatNamesAnotherProjectGetsATokenOfThat(t *testing.T) {
+	r := newRoom(t)
+	b := r.opened(t)
+	b.Options = map[string]any{"project": "Default"}
+	made, err := r.Open(t.Context(), b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := readState(made.State)
+	if err != nil || st.Project != "p-default" || len(st.Tokens) != 2 {
+		t.Fatalf("%+v, %v", st, err)
+	}
+	for _, token := range r.up.Tokens() {
+		if token.UID == st.Tokens[1].UID && token.Project != "p-default" {
+			t.Errorf("token %+v", token)
+		}
+	}
+}
+
+// TestAHostOfAClosedOrderIsLookedForWithinTheLimit: what the order kept is gone.
+func TestAHostOfAClosedOrderIsLookedForWithinTheLimit(t *testing.T) {
+	r := newRoom(t)
+	h := r.host(1)
+	r.clock.advance(time.Minute)
+	before := r.up.Counts().Requests
+	for range 20 {
+		if got, err := r.Confirm(t.Context(), r.batch, h); err != nil || got.Waits == "" {
+			t.Fatalf("%+v, %v", got, err)
+		}
+	}
+	if n := r.up.Counts().Requests - before; n > 4 {
+		t.Errorf("%d requests for 20 looks at once", n)
+	}
+	r.up.Put(record(1))
+	r.clock.advance(time.Minute)
+	if got, err := r.Confirm(t.Context(), r.batch, h); err != nil || got.Receipt == nil {
+		t.Errorf("%+v, %v", got, err)
+	}
+}
+
 func TestATokenFromAFileIsCheckedAndLeftAlone(t *testing.T) {
 	r := newRoom(t)
 	made := r.up.PutToken(palettetest.Token{Name: "by hand", Project: "p-edge"})

@@ -14,6 +14,7 @@ import (
 // state is what an order keeps: its project, and the tokens that were made for
 // it, of which hosts are given the last.
 type state struct {
+	Name    string  `json:"name"`    // of the project
 	Project string  `json:"project"` // uid
 	Tokens  []token `json:"tokens"`
 }
@@ -77,12 +78,13 @@ func (d *Driver) Open(ctx context.Context, b handoff.Batch) (handoff.Opened, err
 	if err != nil {
 		return handoff.Opened{}, err
 	}
-	if t, ok := st.last(); ok && t.lasting(d.now()) && (o.Token.File != "") == !t.Made && d.current(o, t) {
+	if t, ok := st.last(); ok && st.Name == o.Project && t.lasting(d.now()) && (o.Token.File != "") == !t.Made && d.current(o, t) {
 		return handoff.Opened{State: b.State}, nil
 	}
-	if st.Project, err = d.projectUID(ctx, o.Project); err != nil {
+	if st.Project, err = d.projectUID(ctx, o.Project, 0); err != nil {
 		return handoff.Opened{}, d.fault(err)
 	}
+	st.Name = o.Project
 	var t token
 	var note string
 	if o.Token.File != "" {
@@ -107,9 +109,9 @@ func (d *Driver) current(o options, t token) bool {
 	return err == nil && value == t.Value
 }
 
-// projectUID finds a project by its name.
-func (d *Driver) projectUID(ctx context.Context, name string) (string, error) {
-	all, err := d.client.projects(ctx)
+// projectUID finds a project by its name, among those of at most maxAge ago.
+func (d *Driver) projectUID(ctx context.Context, name string, maxAge time.Duration) (string, error) {
+	all, err := d.lookout.projects(ctx, maxAge)
 	if err != nil {
 		return "", err
 	}
