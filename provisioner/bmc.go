@@ -35,6 +35,17 @@ func (c Controller) Is(o Controller) bool {
 	return place && (c.System == o.System || c.System == "" || o.System == "")
 }
 
+// SeenBMC is what was last seen of the BMC that h has now; nil where nothing was.
+// What was seen of one that it had before, its certificate above all, counts
+// nothing.
+func (h Host) SeenBMC() *BMC {
+	seen, c := h.Facts.BMC, h.Intent.BMC
+	if seen == nil || c == nil || seen.Of != "" && seen.Of != c.Place() {
+		return nil
+	}
+	return seen
+}
+
 // BMCAddress is where h's BMC is: what people said, else where DHCP put its MAC.
 // It is empty where neither is known.
 func (h Host) BMCAddress() string {

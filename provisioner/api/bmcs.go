@@ -58,7 +58,7 @@ func foundShape(h provisioner.Host) v1.FoundBMC {
 	if l := h.Facts.BMCLease; l != nil && l.MAC == f.MAC {
 		f.Class, f.Network, f.Seen = l.Class, l.Network, moment(l.At)
 	}
-	if seen := h.Facts.BMC; seen != nil {
+	if seen := h.SeenBMC(); seen != nil {
 		f.Vendor, f.Kind = seen.Vendor, seen.Model
 	}
 	return f

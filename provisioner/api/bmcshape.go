@@ -17,7 +17,7 @@ func bmcShape(h provisioner.Host) *v1.BMC {
 		Driver: cmp.Or(c.Driver, "redfish"), Address: h.BMCAddress(), MAC: c.MAC, User: c.User, System: c.System,
 		Fingerprint: c.Fingerprint, Missing: h.BMCLacks(), Abilities: []string{}, Cannot: []string{},
 	}
-	if seen := h.Facts.BMC; seen != nil && (seen.Of == "" || seen.Of == c.Place()) {
+	if seen := h.SeenBMC(); seen != nil {
 		shape.Seen = moment(seen.At)
 		shape.Driver, shape.Fingerprint = cmp.Or(seen.Driver, shape.Driver), cmp.Or(shape.Fingerprint, seen.Fingerprint)
 		shape.Vendor, shape.Model, shape.Firmware, shape.Power, shape.Quirks = seen.Vendor, seen.Model, seen.Firmware, seen.Power, seen.Quirks

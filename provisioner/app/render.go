@@ -45,9 +45,9 @@ func (b *boots) Render(ctx context.Context, h provisioner.Host, carry handoff.Ca
 	return r, nil
 }
 
-// agrees refuses an order of which nothing can be known, and to mix two imports
-// of one, which takes more than one
-// transaction: the template of one must not come with the image of the other.
+// agrees refuses an order that does not open, and to mix two imports of one,
+// which takes more than one transaction: the template of one must not come with
+// the image of the other.
 func agrees(order provisioner.Order, h provisioner.Host) error {
 	if len(order.Sealed) > 0 {
 		return operator("the template and secrets of order %s do not open with the key in the data directory: put back the one that was there, or import the order again", order.Name)

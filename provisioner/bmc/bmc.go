@@ -145,14 +145,12 @@ func (c *Controller) awaitOff(ctx context.Context, l line, doing func(string)) e
 	return nil
 }
 
-// before is what was known of a host's BMC before a call. What was seen of the
-// one that it had before, its certificate above all, counts nothing.
+// before is what was known of a host's BMC before a call.
 func before(h provisioner.Host) provisioner.BMC {
-	seen := h.Facts.BMC
-	if seen == nil || h.Intent.BMC != nil && seen.Of != "" && seen.Of != h.Intent.BMC.Place() {
-		return provisioner.BMC{}
+	if seen := h.SeenBMC(); seen != nil {
+		return *seen
 	}
-	return *seen
+	return provisioner.BMC{}
 }
 
 // line is a connection to one BMC.

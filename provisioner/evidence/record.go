@@ -212,10 +212,11 @@ func given(in Input) *Given {
 }
 
 func bmc(h provisioner.Host) *BMC {
-	if h.Intent.BMC == nil || h.Facts.BMC == nil {
+	known := h.SeenBMC()
+	if known == nil {
 		return nil
 	}
-	seen := *h.Facts.BMC
+	seen := *known
 	seen.Working = nil // the driver's own note
-	return &BMC{Address: h.Intent.BMC.Address, Seen: seen}
+	return &BMC{Address: h.BMCAddress(), Seen: seen}
 }
