@@ -20,6 +20,8 @@ type PaperOptions struct {
 	Script string
 	// BIOS hosts boot media in Legacy mode only; others by UEFI only.
 	BIOS bool
+	// Version is its scout's, which a server may refuse; empty means "paper".
+	Version string
 	// Client makes its calls; nil means a client of its own that takes any
 	// certificate, as a system without roots does.
 	Client *http.Client
@@ -53,6 +55,9 @@ func NewPaper(o PaperOptions) *Paper {
 	}
 	if o.Second == 0 {
 		o.Second = time.Second
+	}
+	if o.Version == "" {
+		o.Version = "paper"
 	}
 	if o.Client == nil {
 		o.Client = anyCertificate()

@@ -25,9 +25,6 @@ import (
 //go:embed recorded/report.json
 var recordedReport []byte
 
-// paperVersion is the scout's version that a paper host tells.
-const paperVersion = "paper"
-
 // anyCertificate is a client of a system that knows no roots.
 func anyCertificate() *http.Client {
 	return &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}}
@@ -264,7 +261,7 @@ func (p *Paper) scout(ctx context.Context, root string, medium bool) (ending, er
 		}
 	}
 	for ctx.Err() == nil {
-		body, err := p.insist(ctx, http.MethodGet, root+"/instruction?version="+paperVersion, nil, "")
+		body, err := p.insist(ctx, http.MethodGet, root+"/instruction?version="+url.QueryEscape(p.opts.Version), nil, "")
 		if err != nil {
 			return endStay, err
 		}
@@ -324,7 +321,7 @@ func (p *Paper) report(contents, medium bool) (object, error) {
 		return nil, fmt.Errorf("read the recorded report: %w", err)
 	}
 	id := p.opts.Identity
-	r["version"], r["at"] = paperVersion, time.Now().UTC().Format(time.RFC3339Nano)
+	r["version"], r["at"] = p.opts.Version, time.Now().UTC().Format(time.RFC3339Nano)
 	r["system"] = object{"manufacturer": id.Manufacturer, "product": id.Product, "serial": id.Serial, "sku": id.SKU, "uuid": id.UUID}
 	r["board"] = object{"manufacturer": id.Manufacturer, "serial": id.BoardSerial}
 	if firmware, ok := r["firmware"].(map[string]any); ok {

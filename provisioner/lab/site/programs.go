@@ -17,6 +17,10 @@ type Programs struct {
 
 // Built returns the programs that `make build` left in a directory.
 func Built(dir string) (Programs, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return Programs{}, err
+	}
 	p := Programs{Muster: filepath.Join(dir, "muster"), Scout: filepath.Join(dir, "scout")}
 	for _, f := range []string{p.Muster, p.Scout} {
 		if _, err := os.Stat(f); err != nil {

@@ -213,7 +213,13 @@ func (s *Site) LastWords() string {
 // Muster runs one command of the CLI against the server and returns what it
 // printed to standard output.
 func (s *Site) Muster(ctx context.Context, args ...string) (string, error) {
+	return s.musterIn(ctx, "", args...)
+}
+
+// musterIn runs it in a directory; empty means the present one.
+func (s *Site) musterIn(ctx context.Context, dir string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, s.opts.Programs.Muster, args...)
+	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "MUSTER_SERVER="+s.socket)
 	var errs strings.Builder
 	cmd.Stderr = &errs
@@ -246,6 +252,20 @@ func (s *Site) Equip(ctx context.Context) error {
 	return err
 }
 
+// Scout is the version of the scout that the site's discovery ramdisk has.
+func (s *Site) Scout(ctx context.Context) (string, error) {
+	images, err := s.Client.Images(ctx)
+	if err != nil {
+		return "", err
+	}
+	for _, i := range images {
+		if v := i.Version["scout"]; v != "" {
+			return v, nil
+		}
+	}
+	return "", errors.New("the site has no discovery ramdisk: call Equip first")
+}
+
 // ApplianceImage is the name of the demo appliance in the catalog.
 const ApplianceImage = "appliance"
 
@@ -259,7 +279,7 @@ func (s *Site) Order(ctx context.Context, order, manifest string) error {
 	if err := errors.Join(os.WriteFile(yaml, []byte(order), 0o644), os.WriteFile(csv, []byte(manifest), 0o644)); err != nil {
 		return err
 	}
-	_, err = s.Muster(ctx, "order", "import", yaml, csv)
+	_, err = s.musterIn(ctx, dir, "order", "import", filepath.Base(yaml), filepath.Base(csv))
 	return err
 }
 

@@ -52,8 +52,13 @@ func discovering(name string, third int) Network {
 // newSite is a site with ramdisk and appliance in its catalog.
 func newSite(t *testing.T, deadlines map[string]string, networks ...Network) *Site {
 	t.Helper()
-	l := lab.ForTest(t, Networks(networks)...)
-	s, err := Open(t.Context(), l, Options{Programs: programs, Networks: networks, Deadlines: deadlines})
+	return openSite(t, Options{Programs: programs, Networks: networks, Deadlines: deadlines})
+}
+
+func openSite(t *testing.T, o Options) *Site {
+	t.Helper()
+	l := lab.ForTest(t, Networks(o.Networks)...)
+	s, err := Open(t.Context(), l, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -120,9 +125,24 @@ func (s *Site) await(t *testing.T, within time.Duration, ref string, phases ...s
 	defer cancel()
 	h, err := s.Await(ctx, ref, phases...)
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("%v\n%s\n%s", err, h.NextEvidence, s.told(t, ref))
 	}
 	return h
+}
+
+// told is the end of a host's journal, for a failure.
+func (s *Site) told(t *testing.T, ref string) string {
+	t.Helper()
+	entries, err := s.Client.Journal(context.WithoutCancel(t.Context()), ref, "")
+	if err != nil {
+		return err.Error()
+	}
+	const most = 12
+	var lines []string
+	for _, e := range entries[max(0, len(entries)-most):] {
+		lines = append(lines, e.At.UTC().Format(time.TimeOnly)+" "+e.Text)
+	}
+	return strings.Join(lines, "\n")
 }
 
 // journal is all that happened to a host, also under ids that it had before.

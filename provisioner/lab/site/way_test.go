@@ -53,8 +53,9 @@ func TestTheWholeWayThenThreeBootsFromTheDisk(t *testing.T) {
 	}
 }
 
-// systemIsUp is what the appliance's installed system says when its agent runs.
-const systemIsUp = "agent:"
+// systemIsUp is what the appliance's installed system says when its agent runs
+// and finds, after a power cut, that it has registered.
+const systemIsUp = "registered at an earlier boot"
 
 // bootFromDisk restarts the host and waits for the installed system.
 func bootFromDisk(t *testing.T, h *lab.Host, i int) {
