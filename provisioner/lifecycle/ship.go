@@ -36,18 +36,18 @@ func MayPart(h provisioner.Host) bool {
 	return false
 }
 
-// Parts tells whether h is being sent off: its system is told to power off. One
-// that was told and failed to in time may still do so.
+// Parts tells whether h is being sent off: its system is to power off. One that
+// was told and did not in time may still do so.
 func Parts(h provisioner.Host) bool {
 	_, told := farewell(h)
 	return h.Intent.Ship && (h.Status.Phase == provisioner.Installed || h.Status.Phase == provisioner.Failed && told)
 }
 
-// Departs decides whether h, which is to power off, is off. A BMC is
-// asked where muster drives one; without, or where it refuses, silence must do,
-// after it was told and counted while muster was listening, so at least since
-// the given time. Where it is not known yet, again says when it may be; zero:
-// not before something happens.
+// Departs decides whether h, which is to power off, is off. A BMC is asked where
+// muster drives one; without, or where it refuses, silence must do, after h was
+// told and counted while muster was listening, so since the given time at the
+// earliest. Where it is not known yet, again says when it may be; zero: not
+// before something happens.
 func Departs(h provisioner.Host, now, listening time.Time) (d provisioner.Departure, again time.Time, ok bool) {
 	d = provisioner.Departure{Attempt: h.Status.Attempt.ID, At: now}
 	if byBMC(h) {

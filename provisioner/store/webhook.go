@@ -70,15 +70,16 @@ func (s *Store) Deliver(ctx context.Context, hook string, id provisioner.HostID,
 	return fault("note how far webhook "+hook+" is with host "+string(id), err)
 }
 
-// Outgoing returns at most limit entries of a host's journal that are numbered
-// above after and were written after a revision, oldest first.
+// Outgoing returns the entries of a host's journal that are numbered above after
+// and were written after a revision, oldest first: limit of them, or all that
+// are left.
 func (s *Store) Outgoing(ctx context.Context, id provisioner.HostID, after, began uint64, limit int) ([]provisioner.Entry, error) {
+	var entries []provisioner.Entry
 	for {
 		items, _, err := s.engine.List(ctx, Query{Prefix: entryPrefix(id), After: entryKey(id, after), Limit: limit})
 		if err != nil {
 			return nil, fault("read the journal of host "+string(id), err)
 		}
-		var entries []provisioner.Entry
 		for _, item := range items {
 			e, err := decodeEntry(item.Key, item.Value)
 			if err != nil {
@@ -89,8 +90,8 @@ func (s *Store) Outgoing(ctx context.Context, id provisioner.HostID, after, bega
 				entries = append(entries, e)
 			}
 		}
-		if len(entries) > 0 || len(items) < limit {
-			return entries, nil
+		if len(entries) >= limit || len(items) < limit {
+			return entries[:min(len(entries), limit)], nil
 		}
 	}
 }

@@ -208,8 +208,12 @@ func (h *hook) delivered(e provisioner.Entry, id string) {
 	h.state.LastID, h.state.Last = id, h.outbox.Now()
 }
 
-// answered says that the receiver takes events; the lock is held.
+// answered says that the receiver takes events; the lock is held. One that said
+// it wants no more may still have answered others.
 func (h *hook) answered() {
+	if h.state.Stopped {
+		return
+	}
 	h.away, h.trouble = 0, problem{}
 	h.queue.resume()
 }

@@ -283,6 +283,32 @@ func TestNothingIsLostWhenHostsGo(t *testing.T) {
 	})
 }
 
+// TestAHookBeginsInTheMiddleOfALongJournal has more entries on both sides of the
+// beginning than are read at once, and a beginning in the middle of such a part.
+func TestAHookBeginsInTheMiddleOfALongJournal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kv := bolt(t, boltstore.Options{})
+		r := newReceiver(t)
+		w := open(t, kv, r.dial)
+		const before, since = 2*batch - 4, 2*batch + 10
+		w.moves("h-a", before)
+		w.stop()
+		w = open(t, kv, r.dial, r.hook("cmdb"))
+		synctest.Wait()
+		r.cut(true)
+		w.moves("h-a", since)
+		r.cut(false)
+		time.Sleep(2 * longPause)
+		taken, again, _ := r.got()
+		if diff := cmp.Diff(ids("h-a", before+1, before+since), taken); diff != "" || len(again) > 0 {
+			t.Errorf("-want +got:\n%s\ntaken again: %v", diff, again)
+		}
+		w.stop()
+		r.server.Close()
+		_ = kv.Close()
+	})
+}
+
 func TestAHookBeginsWhenItIsFirstConfiguredAndGoesOnWhereItWas(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := bolt(t, boltstore.Options{})
