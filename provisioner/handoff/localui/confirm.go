@@ -57,6 +57,10 @@ func (d *Driver) Confirm(ctx context.Context, b handoff.Batch, h provisioner.Hos
 	c.s = d.session(h)
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
+	var anew bool
+	if c.keep, anew = c.keep.released(h.Intent.Requests.Release); anew {
+		c.s.forget()
+	}
 	c.s.at(net.JoinHostPort(address, strconv.Itoa(o.Port)), c.keep.Pin)
 	for _, step := range []func(context.Context) *handoff.Result{c.reach, c.logIn, c.compare, c.give, c.join} {
 		if r := step(ctx); r != nil {
@@ -93,8 +97,9 @@ func asks(format string, args ...any) *handoff.Result {
 
 // reach finds out whether the API is there, without logging in.
 func (c *confirmation) reach(ctx context.Context) *handoff.Result {
-	if err := c.s.edge.ping(ctx); err != nil {
-		return c.trouble(err)
+	err := c.s.edge.ping(ctx)
+	if status := statusOf(err); err != nil && status != http.StatusUnauthorized && status != http.StatusForbidden {
+		return c.trouble(err) // one that wants a log-in for it is there
 	}
 	c.keep.Pin = c.s.edge.pinned()
 	return nil
@@ -105,7 +110,7 @@ func (c *confirmation) trouble(err error) *handoff.Result {
 	status := statusOf(err)
 	switch {
 	case errors.Is(err, errOtherCertificate):
-		return asks("At %s answers a host with another certificate than at first: find out which machine has that address, then run: muster host reinstall %s.", c.s.address, c.h.ID)
+		return asks("At %s answers a host with another certificate than at first: find out which machine has that address, then %s.", c.s.address, c.goOn())
 	case status == http.StatusUnauthorized && c.d.now().Sub(c.s.in) < freshSession:
 		return asks("The host at %s took the log-in of user %s and then says that nobody is logged in (%s): look at its Local UI at https://%s.", c.s.address, c.o.User, err, c.s.address)
 	case status == http.StatusUnauthorized:
@@ -131,12 +136,12 @@ func (c *confirmation) logIn(ctx context.Context) *handoff.Result {
 		return asks("handoff.password names the secret %q, which order %s does not have: put it under secrets and import the order again.", c.o.Password, c.b.Order)
 	}
 	if credential := mark(c.h, c.o.User, password); c.keep.Credential != credential {
-		c.keep = kept{Pin: c.keep.Pin, Definition: c.keep.Definition, Credential: credential}
+		c.keep.Credential, c.keep.Tries, c.keep.Refused = credential, 0, ""
 		c.s.begun, c.s.sent = 0, false
 	}
 	switch {
 	case c.keep.Refused != "":
-		return &handoff.Result{Ask: c.keep.Refused, Again: askAgain}
+		return persons(c.keep.Refused)
 	case c.s.begun == 0 || c.s.sent || c.s.begun != c.keep.Tries:
 		return c.begin()
 	}
@@ -151,8 +156,8 @@ func (c *confirmation) logIn(ctx context.Context) *handoff.Result {
 // begin says that the next look will log in.
 func (c *confirmation) begin() *handoff.Result {
 	if c.keep.Tries >= maxTries {
-		return asks("It is not known what became of %d log-ins of user %s at %s, and five that fail lock the account for 15 minutes: log in at https://%s yourself; if the password of the order is right, run: muster host reinstall %s.",
-			c.keep.Tries, c.o.User, c.s.address, c.s.address, c.h.ID)
+		return persons(fmt.Sprintf("It is not known what became of %d log-ins of user %s at %s, and five that fail lock the account for 15 minutes: log in at https://%s yourself; if the password of the order is right, %s.",
+			c.keep.Tries, c.o.User, c.s.address, c.s.address, c.goOn()))
 	}
 	c.keep.Tries++
 	c.s.begun, c.s.sent = c.keep.Tries, false
@@ -171,18 +176,28 @@ func (c *confirmation) refused(err error) *handoff.Result {
 	case http.StatusLocked, http.StatusTooManyRequests:
 		c.keep.Refused = c.lockedOut(err)
 	default:
-		c.keep.Refused = fmt.Sprintf("The host at %s refused user %s with the password of its order (%s): muster does not try again, because five bad log-ins lock the account. Log in at https://%s yourself; if the password on the host is another, put that one into the order's secret %s and import it again.",
-			c.s.address, c.o.User, err, c.s.address, c.o.Password)
+		c.keep.Refused = fmt.Sprintf("The host at %s refused user %s with the password of its order (%s): muster does not try again, because five bad log-ins lock the account. Log in at https://%s yourself; if the password on the host is another, put that one into the order's secret %s and import it again; if it was mended there, %s.",
+			c.s.address, c.o.User, err, c.s.address, c.o.Password, c.goOn())
 		if strings.Contains(strings.ToLower(err.Error()), "lock") {
 			c.keep.Refused = c.lockedOut(err)
 		}
 	}
-	return &handoff.Result{Ask: c.keep.Refused, Again: askAgain}
+	return persons(c.keep.Refused)
 }
 
 func (c *confirmation) lockedOut(err error) string {
-	return fmt.Sprintf("User %s is locked out at %s (%s): somebody else tried wrong passwords. Wait 15 minutes without any log-in, then run: muster host reinstall %s, or finish this host by hand at https://%s.",
-		c.o.User, c.s.address, err, c.h.ID, c.s.address)
+	return fmt.Sprintf("User %s is locked out at %s (%s): somebody else tried wrong passwords. Wait 15 minutes without any log-in, then %s.",
+		c.o.User, c.s.address, err, c.goOn())
+}
+
+// goOn is how a person lets muster try again what it gave up.
+func (c *confirmation) goOn() string {
+	return fmt.Sprintf("run: muster host hold %[1]s --reason log-in, and: muster host release %[1]s", c.h.ID)
+}
+
+// persons is a wait for a person's doing, which does not count against the host.
+func persons(ask string) *handoff.Result {
+	return &handoff.Result{Ask: ask, Again: askAgain, Away: true}
 }
 
 // compare holds what the host says of itself against what is expected.

@@ -43,6 +43,9 @@ func (c *confirmation) giveContent(ctx context.Context) *handoff.Result {
 		return c.trouble(err)
 	}
 	if known && digits(listed.SHA256) == sum {
+		if c.d.uploads.busy(c.h.Status.Attempt.ID, stageContent) { // it has all, and its answer is still to come
+			return works("the upload of the content bundle %s to %s.", b.File, c.s.address)
+		}
 		c.gave = append(c.gave, fmt.Sprintf("it lists the content bundle %s (SHA-256 %.16s...)", b.File, sum))
 		return nil
 	}

@@ -97,9 +97,9 @@ func (c *confirmation) leaderTrouble(leader provisioner.Host, s *session, err er
 	if statusOf(err) == 0 {
 		return waits(lookAgain, "%s, which leads the linked hosts and does not answer at %s.", idOf(leader), s.address)
 	}
-	c.keep.Refused = fmt.Sprintf("%s, which leads the linked hosts, gives no link token (%s): look at its Local UI at https://%s, then link this host there by hand, or run: muster host reinstall %s.",
-		idOf(leader), err, s.address, c.h.ID)
-	return &handoff.Result{Ask: c.keep.Refused, Again: askAgain}
+	c.keep.Refused = fmt.Sprintf("%s, which leads the linked hosts, gives no link token (%s): look at its Local UI at https://%s, then %s.",
+		idOf(leader), err, s.address, c.goOn())
+	return persons(c.keep.Refused)
 }
 
 // is tells whether a row's name or serial is that.

@@ -296,6 +296,36 @@ func TestALockedAccountIsSaidSoAndLeftAlone(t *testing.T) {
 	}
 }
 
+// TestAPersonLetsItGoOn by holding and releasing the host: a lock-out ends, a
+// certificate is changed for a reason.
+func TestAPersonLetsItGoOn(t *testing.T) {
+	s, edge, h := newSite(t, map[string]any{}), newEdge(t, good()), host(1, uid, mac)
+	s.serve(edge)
+	s.batch.Secrets["ui"] = "wrong"
+	if r := s.settled(&h, nil); !strings.Contains(r.Ask, "muster host hold h-1 --reason log-in, and: muster host release h-1") || !r.Away {
+		t.Fatalf("got %+v", r)
+	}
+	edge = newEdge(t, good())
+	s.serve(edge)
+	s.batch.Secrets["ui"] = password
+	if r := s.settled(&h, nil); !strings.Contains(r.Ask, "another certificate") {
+		t.Fatalf("got %+v", r)
+	}
+	h.Intent.Requests.Release++
+	if r := s.settled(&h, receipt); r.Receipt == nil || edge.Counts().Logins != 1 {
+		t.Errorf("got %+v after %d log-ins", r, edge.Counts().Logins)
+	}
+}
+
+func TestAHostWhosePingWantsALoginIsThere(t *testing.T) {
+	s, edge, h := newSite(t, map[string]any{}), newEdge(t, good()), host(1, uid, mac)
+	s.serve(edge)
+	edge.Fail(localuitest.Faults{Shy: true})
+	if r := s.settled(&h, receipt); r.Receipt == nil {
+		t.Errorf("got %+v", r)
+	}
+}
+
 // TestRestartsInTheMiddleOfALoginDoNotLockTheAccount: the server dies each time
 // after the log-in was sent, before it could write down what came of it.
 func TestRestartsInTheMiddleOfALoginDoNotLockTheAccount(t *testing.T) {

@@ -43,6 +43,9 @@ func (d *Driver) session(h provisioner.Host) *session {
 	return s
 }
 
+// forget ends the conversation. Whoever calls has the lock.
+func (s *session) forget() { s.address, s.begun, s.sent, s.in = "", 0, false, time.Time{} }
+
 // at has the session go to the address that the host has now; pin is that of
 // its certificate, where it is known. Whoever calls has the lock.
 func (s *session) at(address, pin string) {
@@ -59,6 +62,7 @@ type kept struct {
 	Tries      int    `json:"tries,omitempty"`      // log-ins with it whose end nobody knows
 	Refused    string `json:"refused,omitempty"`    // what a person was told when the host refused it
 	Definition string `json:"definition,omitempty"` // SHA-256 of the cluster definition that it took
+	Released   int    `json:"released,omitempty"`   // how often the host was released when this was kept
 }
 
 // keptOf is what was kept of h's present attempt.
@@ -67,6 +71,15 @@ func keptOf(h provisioner.Host) (k kept) {
 		_ = json.Unmarshal([]byte(f.Text), &k) // what cannot be read is as good as nothing
 	}
 	return k
+}
+
+// released is what is left of k when a person has held and released the host
+// since: the password may be tried again, and another certificate be taken.
+func (k kept) released(times int) (kept, bool) {
+	if k.Released == times {
+		return k, false
+	}
+	return kept{Definition: k.Definition, Released: times}, true
 }
 
 func (k kept) text() string {

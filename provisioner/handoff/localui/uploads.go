@@ -83,6 +83,19 @@ func (q *uploads) want(u upload) state {
 	return s
 }
 
+// busy tells whether an upload is on its way; the end of one that was made is
+// told with it.
+func (q *uploads) busy(attempt provisioner.AttemptID, stage string) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	key := errand{attempt, stage}
+	s := q.states[key]
+	if s.done.sum != "" {
+		delete(q.states, key)
+	}
+	return s.running
+}
+
 func (q *uploads) set(u upload, s state) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

@@ -69,6 +69,7 @@ type Faults struct {
 	Slow      time.Duration // before each answer
 	Cut       int64         // an upload is cut off after so many bytes, once; 0: none is
 	Down      bool          // everything but ping is answered 503
+	Shy       bool          // ping wants a log-in, too
 	Forgets   bool          // uploads are taken and not kept
 	NoAnswer  bool          // connections are closed without an answer
 	OtherHost *Host         // says it is this one instead
@@ -193,6 +194,8 @@ func (s *Server) troubled(next http.Handler) http.Handler {
 		switch {
 		case f.NoAnswer:
 			panic(http.ErrAbortHandler)
+		case f.Shy && r.URL.Path == "/v1/ping":
+			refuse(w, http.StatusUnauthorized, "Unauthorized", "log in first")
 		case f.Down && r.URL.Path != "/v1/ping":
 			refuse(w, http.StatusServiceUnavailable, "ServiceUnavailable", "the agent is starting")
 		default:
