@@ -518,3 +518,23 @@ func TestAPreviewAsksNobodyAndShowsNoToken(t *testing.T) {
 		t.Errorf("site %v", site)
 	}
 }
+
+// TestOneOddRecordIsNotAllOfThem: numbers in quotes are read, what cannot be is
+// left out.
+func TestOneOddRecordIsNotAllOfThem(t *testing.T) {
+	r := newRoom(t)
+	b, h := r.opened(t), r.host(1)
+	r.clock.advance(time.Minute)
+	odd, mine := record(2), record(1)
+	odd.Device = map[string]any{"nics": "none", "memory": []any{}}
+	mine.Device["memory"] = map[string]any{"sizeInMB": "7936"}
+	r.up.Put(odd)
+	r.up.Put(mine)
+	got, err := r.Confirm(t.Context(), b, h)
+	if err != nil || got.Receipt == nil || !strings.Contains(got.Receipt.Proof, "memory of 7936 MiB") {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := r.Confirm(t.Context(), b, r.host(2)); err != nil || got.Receipt != nil || got.Ask != "" {
+		t.Errorf("of what cannot be read: %+v, %v", got, err)
+	}
+}
