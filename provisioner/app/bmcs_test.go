@@ -1,6 +1,7 @@
 package app
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -154,4 +155,50 @@ func TestAHostWhoseBMCAndScoutCountDifferentlyIsQuarantinedWithBothNumbers(t *te
 		}
 	}
 	y.idle(t, p)
+}
+
+// TestAServerKilledAtAnyActAtABMCEndsTheSame kills the server at the n-th act of
+// a kind: it gets no answer any more, leaves its session behind, and is started
+// again over what it wrote down.
+func TestAServerKilledAtAnyActAtABMCEndsTheSame(t *testing.T) {
+	for method, most := range map[string]int{"POST": 13, "PATCH": 3, "DELETE": 3} {
+		for n := range most {
+			t.Run(fmt.Sprintf("%s-%d", method, n), func(t *testing.T) {
+				t.Parallel()
+				y := newYard(t)
+				p := y.build(t, "openbmc", 1)
+				if err := p.Fail(bmctest.Fault{Kind: bmctest.FaultReset, Method: method, Skip: n}); err != nil {
+					t.Fatal(err)
+				}
+				y.listPlace(t, p, nil)
+				struck := func(h provisioner.Host) bool {
+					return h.Status.Phase == provisioner.Registered || slices.ContainsFunc(p.Requests(), func(r bmctest.Request) bool { return r.Status == 0 })
+				}
+				y.comes(t, p, "the act", struck)
+				if err := p.Fail(bmctest.Fault{Kind: bmctest.FaultReset}); err != nil {
+					t.Fatal(err)
+				}
+				if err := y.stop(); err != nil {
+					t.Fatal(err)
+				}
+				p.Heal()
+				y.start(t)
+				var stuck bool // it booted while the server was away, and found nothing
+				h := y.comes(t, p, "registered", func(h provisioner.Host) bool {
+					if did := p.host.History(); len(did) > 0 && did[len(did)-1] == "nothing to boot" {
+						stuck = true
+						y.skip(t, p, time.Minute)
+					}
+					return h.Status.Phase == provisioner.Registered
+				})
+				if h.Status.Tries != 0 && !stuck {
+					t.Errorf("after %d tries: %s", h.Status.Tries, y.said(t, h))
+				}
+				y.comes(t, p, "the end of its errands", func(h provisioner.Host) bool { _, due := lifecycle.Errand(h, y.now()); return !due })
+				if _, media := p.Peak(); media > 1 || len(p.Inserted()) > 0 {
+					t.Errorf("%d media at once, %q left in", media, p.Inserted())
+				}
+			})
+		}
+	}
 }

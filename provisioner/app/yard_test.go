@@ -10,6 +10,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,11 +46,13 @@ var yardPace = redfish.Pace{
 // for a part of muster but the leases, which say whose an address is.
 type yard struct {
 	*rig
+	cfg    config.Config
+	nets   []network
+	stored *stock
 	image  images.Image
 	owners pxetest.Owners
-	nets   []network
-	cert   *x509.Certificate
 	ahead  atomic.Int64 // how far its clock is ahead of the world's
+	stop   func() error // the server, and nothing of the yard
 }
 
 // place is one BMC with its host.
@@ -71,18 +74,14 @@ func newYard(t *testing.T) *yard {
 	if err != nil {
 		t.Fatal(err)
 	}
-	y := &yard{nets: nets, owners: pxetest.Owners{}, cert: stored.https.Leaf}
-	y.rig = &rig{store: store.New(stored.kv, y.now), catalog: stored.catalog, box: stored.box, reads: newReads()}
-	y.mirror = store.NewMirror(y.store)
-	y.boots = &boots{catalog: stored.catalog, orders: naming{y.store, stored.catalog}, networks: byInterface(nets)}
-	y.order(t, provisioner.Order{Name: "o1"})
-	y.engine = engine.New(engine.Options{
-		Store: y.store, Mirror: y.mirror, Installer: y.boots, Box: y.box, Drivers: []handoff.Driver{callhome.Driver{}}, Holder: "test", Log: zerolog.Nop(), Now: y.now,
-		Controller: bmc.New(bmc.Options{Secrets: y.box, Media: handover{nets}, Pace: yardPace, Log: zerolog.New(zerolog.NewTestWriter(t)), IPMIPort: "1"}),
-		Deadlines:  lifecycle.Deadlines{Discover: 10 * time.Minute, Verify: 10 * time.Minute, Install: 30 * time.Minute, Register: 15 * time.Minute},
+	y := &yard{cfg: cfg, nets: nets, stored: stored, owners: pxetest.Owners{}}
+	y.start(t)
+	t.Cleanup(func() {
+		if err := errors.Join(y.stop(), stored.close()); err != nil {
+			t.Error(err)
+		}
 	})
-	y.counts = newCounts(y.engine, zerolog.Nop())
-	y.run(t, cfg, stored)
+	y.order(t, provisioner.Order{Name: "o1"})
 	y.image = y.kairos(t)
 	y.scoutISO(t, "paper")
 	return y
@@ -91,20 +90,24 @@ func newYard(t *testing.T) *yard {
 // now is a clock that a test can set ahead.
 func (y *yard) now() time.Time { return time.Now().Add(time.Duration(y.ahead.Load())) }
 
-// run runs all parts and stops them with the test.
-func (y *yard) run(t *testing.T, cfg config.Config, stored *stock) {
+// start starts a server over what lies on disk.
+func (y *yard) start(t *testing.T) {
 	t.Helper()
+	y.rig = &rig{store: store.New(y.stored.kv, y.now), catalog: y.stored.catalog, box: y.stored.box, reads: newReads()}
+	y.mirror = store.NewMirror(y.store)
+	y.boots = &boots{catalog: y.catalog, orders: naming{y.store, y.catalog}, networks: byInterface(y.nets)}
+	y.engine = engine.New(engine.Options{
+		Store: y.store, Mirror: y.mirror, Installer: y.boots, Box: y.box, Drivers: []handoff.Driver{callhome.Driver{}}, Holder: "test", Log: zerolog.Nop(), Now: y.now,
+		Controller: bmc.New(bmc.Options{Secrets: y.box, Media: handover{y.nets}, Pace: yardPace, Log: zerolog.Nop(), IPMIPort: "1"}),
+		Deadlines:  lifecycle.Deadlines{Discover: 10 * time.Minute, Verify: 10 * time.Minute, Install: 30 * time.Minute, Register: 15 * time.Minute},
+	})
+	y.counts = newCounts(y.engine, zerolog.Nop())
 	d := &decider{hosts: y.mirror, unknown: map[string]config.Unknown{y.nets[0].Interface: config.UnknownSilent}}
 	parts := planeParts{engine: y.engine, store: y.store, mirror: y.mirror, boots: y.boots, reads: y.reads, counts: y.counts, log: zerolog.Nop()}
-	server := httpboot.New(httpEndpoints(y.nets, cfg, bootTLS(stored.https)), ipxe.NewLoaders(), ipxe.Autoexec, parts.mounts(d, y.nets), y.owners, d, zerolog.Nop(), httpboot.Options{})
+	server := httpboot.New(httpEndpoints(y.nets, y.cfg, bootTLS(y.stored.https)), ipxe.NewLoaders(), ipxe.Autoexec, parts.mounts(d, y.nets), y.owners, d, zerolog.Nop(), httpboot.Options{})
 	ctx, cancel := context.WithCancel(context.Background())
 	g, ctx := errgroup.WithContext(ctx)
-	t.Cleanup(func() {
-		cancel()
-		if err := errors.Join(g.Wait(), stored.close()); err != nil {
-			t.Error(err)
-		}
-	})
+	y.stop = sync.OnceValue(func() error { cancel(); return g.Wait() })
 	ready := make(chan struct{})
 	g.Go(func() error { return y.mirror.Run(ctx) })
 	await(t, ctx, y.mirror.Ready())
@@ -135,7 +138,7 @@ func (y *yard) build(t *testing.T, personality string, n int, hardware ...func(*
 		Client: &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext}},
 	})
 	roots := x509.NewCertPool()
-	roots.AddCert(y.cert)
+	roots.AddCert(y.stored.https.Leaf)
 	e, err := bmctest.Start(bmctest.Options{Personality: p, Second: tick, Machine: host, Roots: roots})
 	if err != nil {
 		t.Fatal(err)

@@ -56,7 +56,8 @@ func errandBefore(h provisioner.Host, now time.Time) (provisioner.ErrandKind, bo
 // errandScout starts the scout of a host that has none and is not bringing one
 // up.
 func errandScout(h provisioner.Host, now time.Time) (provisioner.ErrandKind, bool) {
-	if scoutLives(h, now) || reportIsCurrent(h) || comesUp(h, now) {
+	_, begun := BootOpen(h)
+	if scoutLives(h, now) || reportIsCurrent(h) || comesUp(h, now) && !begun {
 		return "", false
 	}
 	for _, do := range waysIn(h) {

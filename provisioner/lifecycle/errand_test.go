@@ -65,6 +65,11 @@ func TestErrandFollowsFromFacts(t *testing.T) {
 			h.Facts.Sighting = &provisioner.Sighting{Netboot: later.Add(-time.Minute)}
 			h.Status.Since = later.Add(-time.Minute)
 		}}, ""},
+		{"but what was begun is brought to its end", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) {
+			h.Facts.Sighting = &provisioner.Sighting{Netboot: later.Add(-time.Minute)}
+			h.Status.Since = later.Add(-time.Minute)
+			errand(h, provisioner.ErrandNetwork)
+		}}, provisioner.ErrandNetwork},
 		{"what an attempt before was refused comes last", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) {
 			e := errand(h, provisioner.ErrandNetwork)
 			e.Attempt, e.Final = "a-before", true

@@ -325,7 +325,9 @@ func (p *Paper) report(contents, medium bool) (object, error) {
 	r["system"] = object{"manufacturer": id.Manufacturer, "product": id.Product, "serial": id.Serial, "sku": id.SKU, "uuid": id.UUID}
 	r["board"] = object{"manufacturer": id.Manufacturer, "serial": id.BoardSerial}
 	if firmware, ok := r["firmware"].(map[string]any); ok {
-		firmware["medium"] = medium
+		if medium {
+			firmware["medium"] = true
+		}
 		if p.opts.BIOS {
 			firmware["mode"] = "bios"
 		} else {
