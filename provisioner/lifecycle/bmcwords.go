@@ -104,7 +104,7 @@ func leftInBMC(h provisioner.Host) string {
 // whyNoWayIn says why the BMC of a surveyed host cannot start it; empty where it
 // can, or where there is none.
 func whyNoWayIn(h provisioner.Host) string {
-	if knownBMC(h) == nil || len(waysIn(h)) > 0 || showedItself(h) {
+	if h.SeenBMC() == nil || len(waysIn(h)) > 0 || showedItself(h) {
 		return ""
 	}
 	return fmt.Sprintf("Awaited: a person. The BMC at %s can start the host neither from the network nor from a medium (%s): power it on with the network first in its boot order.",

@@ -47,7 +47,7 @@ func errandBefore(h provisioner.Host, now time.Time) (provisioner.ErrandKind, bo
 		return "", false
 	}
 	expected := h.Status.Phase == provisioner.Expected
-	if do, ok := open(h, provisioner.ErrandSurvey, expected || knownBMC(h) == nil); ok || expected {
+	if do, ok := open(h, provisioner.ErrandSurvey, expected || h.SeenBMC() == nil); ok || expected {
 		return do, ok
 	}
 	return errandScout(h, now)
@@ -188,17 +188,8 @@ func showedItself(h provisioner.Host) bool {
 	return heardScout(h, since)
 }
 
-// knownBMC is what was seen of the BMC that h has now; nil before that.
-func knownBMC(h provisioner.Host) *provisioner.BMC {
-	b := h.Facts.BMC
-	if b == nil || h.Intent.BMC == nil || b.Of != "" && b.Of != h.Intent.BMC.Place() {
-		return nil
-	}
-	return b
-}
-
 func abilities(h provisioner.Host) provisioner.Abilities {
-	if b := knownBMC(h); b != nil {
+	if b := h.SeenBMC(); b != nil {
 		return b.Abilities
 	}
 	return provisioner.Abilities{}

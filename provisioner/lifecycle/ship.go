@@ -94,7 +94,7 @@ func Departed(h provisioner.Host) (provisioner.Departure, bool) {
 // was seen by it, and has not refused.
 func byBMC(h provisioner.Host) bool {
 	e, _ := errandOf(h, provisioner.ErrandOff)
-	return knownBMC(h) != nil && h.BMCLacks() == "" && !refused(e)
+	return h.SeenBMC() != nil && h.BMCLacks() == "" && !refused(e)
 }
 
 // offSince is the errand that read the power off, if it ended after the host last
