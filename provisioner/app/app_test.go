@@ -96,7 +96,7 @@ func TestAStartedServerSaysWhatItServesAndStopsWhenAsked(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Error(err)
 	}
-	for _, want := range []string{"of boot files only hosts' own ISOs, with scout and call-home routes", "only its owner can open it", "by https, for BMCs, at https://" + at, "SHA-256 fingerprint"} {
+	for _, want := range []string{"hosts' own ISOs, with what their scouts and installers ask for", "only its owner can open it", "by https, for BMCs, at https://" + at, "SHA-256 fingerprint"} {
 		if !slices.ContainsFunc(said, func(line string) bool { return strings.Contains(line, want) }) {
 			t.Errorf("%q was not said:\n%s", want, strings.Join(said, "\n"))
 		}

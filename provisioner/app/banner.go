@@ -25,11 +25,11 @@ func sayWhatIsServed(out io.Writer, cfg config.Config, nets []network, https, re
 	}
 }
 
-// networkWords is what hosts get on a network. Boot files are for hosts with a
-// lease of ours, so without DHCP there is nobody who gets any.
+// networkWords is what hosts get on a network. Without DHCP nobody boots from it,
+// and boot files are for those whose scout runs.
 func networkWords(n network) string {
 	if n.DHCP == config.DHCPOff {
-		return fmt.Sprintf("no DHCP, no TFTP; of boot files only hosts' own ISOs, with scout and call-home routes at %s", n.base)
+		return fmt.Sprintf("no DHCP, no TFTP; hosts' own ISOs, with what their scouts and installers ask for, at %s", n.base)
 	}
 	return fmt.Sprintf("DHCP with %s-%s, TFTP, boot files at %s; %s", n.Pool.From, n.Pool.To, n.base, unknownWords(n))
 }

@@ -67,7 +67,7 @@ func newPlane(cfg config.Config, nets []network, in planeParts) *plane {
 			dhcp.New(full, d, in.leases, seen, in.log, dhcp.Options{}),
 			tftp.New(tftpEndpoints(nets, cfg.BootPort), in.loaders, ipxe.Autoexec, in.leases, d, in.log, tftp.Options{}))
 	}
-	p.servers = append(p.servers, httpboot.New(httpEndpoints(nets, cfg, in.tls), in.loaders, ipxe.Autoexec, mounts, in.leases, d, in.log,
+	p.servers = append(p.servers, httpboot.New(httpEndpoints(nets, cfg, in.tls), in.loaders, ipxe.Autoexec, mounts, owners{in.leases, in.mirror}, d, in.log,
 		httpboot.Options{Served: logRequests(in.log)}))
 	if advertised := advertisers(nets); len(advertised) > 0 {
 		p.advertiser = routeradv.New(advertised, d, in.log, routeradv.Options{})
