@@ -19,10 +19,11 @@ import (
 // errUsage is wrong use, said after the usage was printed.
 var errUsage = errors.New("say what to do")
 
-const usage = `usage: lab demo | bench [hosts | images | serving [IMAGE]] | report
-  demo    four virtual machines from power-on to their verdict; build/demo/result.json
+const usage = `usage: lab demo | bench [hosts | bmcs | images | serving [IMAGE]] | report
+  demo    virtual machines from power-on to their verdict; build/demo/result.json
           DEMO_KEEP=1 leaves the site up and prints where it is
   bench   time per stage of an installation, and the share that muster adds;
+          200 emulated BMCs surveyed and powered on by one server;
           serving and importing images, against nginx and sha256sum; "serving"
           measures only that part of "images", with an ISO of 2 GB that it makes,
           or with IMAGE
@@ -44,9 +45,11 @@ func run(ctx context.Context, args []string) error {
 	case "demo":
 		return demo(ctx, os.Stdout)
 	case "bench":
-		return errors.Join(benchHosts(ctx, os.Stdout), benchImages(ctx, os.Stdout))
+		return errors.Join(benchHosts(ctx, os.Stdout), benchManagers(ctx, os.Stdout), benchImages(ctx, os.Stdout))
 	case "bench hosts":
 		return benchHosts(ctx, os.Stdout)
+	case "bench bmcs":
+		return benchManagers(ctx, os.Stdout)
 	case "bench images":
 		return benchImages(ctx, os.Stdout)
 	case "bench serving":
