@@ -29,7 +29,7 @@ func TestEachFamilyIsRecognisedByItsMedium(t *testing.T) {
 		{"Ubuntu 22.04", "ubuntu", "Ubuntu-Server_22.04.5_LTS_amd64", ".disk/info casper/vmlinuz casper/initrd casper/install-sources.yaml casper/ubuntu-server-minimal.squashfs", "whole ISO in memory"},
 		{"Ubuntu 20.04", "ubuntu", "Ubuntu-Server_20.04", ".disk/info casper/vmlinuz casper/initrd casper/filesystem.squashfs", "whole ISO in memory"},
 		{"AlmaLinux", "anaconda", "AlmaLinux-9-4-x86_64-dvd", "images/pxeboot/vmlinuz images/pxeboot/initrd.img images/install.img BaseOS/x EFI/BOOT/BOOTX64.EFI", "the packages to install behind (/BaseOS)"},
-		{"Fedora CoreOS", "coreos", "fedora-coreos-41", "images/pxeboot/vmlinuz images/pxeboot/initrd.img images/pxeboot/rootfs.img images/ignition.img coreos/igninfo.json", "no fixed address"},
+		{"Fedora CoreOS", "coreos", "fedora-coreos-41", "images/pxeboot/vmlinuz images/pxeboot/initrd.img images/pxeboot/rootfs.img images/ignition.img coreos/igninfo.json", "no boot loader configuration"},
 		{"Talos", "talos", "TALOS_V1_8_3", "boot/vmlinuz boot/initramfs.xz boot/grub/grub.cfg", "registry"},
 		{"something else", "", "SYSTEMRESCUE", "sysresccd/boot/x86_64/vmlinuz EFI/BOOT/BOOTX64.EFI", "UKI_ISO_INSTALL"},
 	}
