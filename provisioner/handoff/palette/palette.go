@@ -8,7 +8,7 @@
 // that is older than its installation or of another machine, and deletes none
 // that nobody allowed it to. All that it asks Palette goes through one limit,
 // far below Palette's own, because a site shares that with all its hosts. It
-// never logs or returns a key or a token. Start at [New], then open.go,
+// never logs or returns a key or a token. Start at [New], then state.go,
 // prepare.go, confirm.go; userdata.go is pure; palettetest stands in for Palette.
 package palette
 
