@@ -109,7 +109,7 @@ func strays() batch {
 func virtualMedia() batch {
 	return batch{
 		name: "rack", handoff: "callhome",
-		order:   "profile: edge-minimum\nimage: " + site.ApplianceImage + "\nafter: reboot\n",
+		order:   "profile: edge-minimum\nimage: " + site.ApplianceImage + "\ntransport: media\n",
 		columns: "serial,mac,name,bmc_address,bmc_user,bmc_password,address",
 		hosts: []role{
 			{spec: behind(machine(5, "media-1", lab.UEFI, "rack", lab.NVMe), "openbmc", 31, true),
