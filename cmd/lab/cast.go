@@ -41,7 +41,7 @@ type role struct {
 
 // cast is the demo: every host differs from the others in what the demo shows.
 func cast() []batch {
-	return []batch{netboot(), central(), local(), shipment(), strays()}
+	return []batch{netboot(), central(), local(), virtualMedia(), shipment(), strays()}
 }
 
 // netboot is hosts that are started by a person and boot from their network.

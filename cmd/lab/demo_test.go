@@ -11,7 +11,7 @@ import (
 )
 
 func TestAHostOfTheDemoIsJudgedByItsProofToo(t *testing.T) {
-	all := roles(append(cast(), virtualMedia()))
+	all := roles(cast())
 	receipt := &v1.Receipt{Driver: "callhome", ID: "h-1", Proof: "an agent called"}
 	memory := v1.Finding{Check: "memory", Blocking: true, Sentence: "Memory: expected at least 8 GiB."}
 	hint := memory
@@ -105,7 +105,7 @@ func TestABMCIsLeftAsItWas(t *testing.T) {
 // column, and that no two hosts are one.
 func TestTheDemosManifestsFitTheirColumns(t *testing.T) {
 	seen := map[string]bool{}
-	for _, b := range append(cast(), virtualMedia()) {
+	for _, b := range cast() {
 		for _, r := range b.hosts {
 			if b.name != "" && strings.Count(r.row, ",") != strings.Count(b.columns, ",") {
 				t.Errorf("%s: %q has not the cells of %q", r.spec.Name, r.row, b.columns)
