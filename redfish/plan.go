@@ -33,6 +33,10 @@ type Want struct {
 	// only URLs are. Another medium is asked about before it is ejected.
 	Ours         func(image string) bool
 	EjectForeign bool // a person allowed it
+	// Read says that the ISO was read, by the BMC or the host: a host that is on
+	// with it in has begun its boot. One that nobody read from, as while its
+	// server was away, is started again.
+	Read bool
 	// Avoid names boot targets that a BMC of this host took and that did not
 	// boot the medium, so that the next attempt takes another.
 	Avoid []string
@@ -119,8 +123,8 @@ func boot(s State, w Want, m memory, q quirk.Quirk) act {
 	if m.commanded == On {
 		return power(s, m, On, "On")
 	}
-	if w.Goal == BootMedium && m.commanded == "" && s.Power == On && slices.ContainsFunc(s.Slots, func(sl Slot) bool { return holdsAny(sl, w.URLs) }) {
-		return act{do: finish, why: "the host is on with this attempt's medium in: its boot was begun before"}
+	if w.Goal == BootMedium && w.Read && m.commanded == "" && s.Power == On && slices.ContainsFunc(s.Slots, func(sl Slot) bool { return holdsAny(sl, w.URLs) }) {
+		return act{do: finish, why: "the host is on with this attempt's medium in, which was read: its boot was begun before"}
 	}
 	if f := impossible(s, w, m, q); f != nil {
 		return act{do: refuse, fault: f}

@@ -43,7 +43,7 @@ func TestNextLooksBeforeItRemembers(t *testing.T) {
 		"an override that does not show":         {filled, memory{ejected: ejected, filled: true, wrote: true}, wait},
 		"an override that shows":                 {func(s *State) { filled(s); s.Boot.Target, s.Boot.Enabled = "Cd", "Once" }, memory{ejected: ejected, filled: true, wrote: true}, reset},
 		"a stale override is written again":      {func(s *State) { filled(s); s.Boot.Target, s.Boot.Enabled = "Cd", "Once" }, memory{ejected: ejected, filled: true}, override},
-		"on with our medium: begun before":       {func(s *State) { filled(s); s.Power = On }, memory{}, finish},
+		"on with our medium, that nobody read":   {func(s *State) { filled(s); s.Power = On }, memory{}, reset},
 		"on, and nothing of ours":                {func(s *State) { s.Power = On }, memory{}, reset},
 		"still going off":                        {func(s *State) { s.Power = PoweringOff }, memory{commanded: Off}, wait},
 		"told to be on":                          {func(s *State) { filled(s); s.Power = PoweringOn }, memory{commanded: On, filled: true, ejected: ejected}, wait},
@@ -60,6 +60,20 @@ func TestNextLooksBeforeItRemembers(t *testing.T) {
 				t.Errorf("got %v because %q %v, want %v", got.do, got.why, got.fault, tc.want)
 			}
 		})
+	}
+}
+
+func TestAHostThatReadsItsMediumIsNotStartedAgain(t *testing.T) {
+	s := ready()
+	s.Slots[0].inserted, s.Slots[0].connected, s.Slots[0].Image = yes(true), "URI", isoURL
+	s.Power = On
+	read := bootISO
+	read.Read = true
+	if got := next(s, read, memory{}, quirk.Standard()); got.do != finish {
+		t.Errorf("got %v because %q", got.do, got.why)
+	}
+	if got := next(s, read, memory{commanded: Off}, quirk.Standard()); got.do != wait {
+		t.Errorf("told to be off it got %v because %q", got.do, got.why)
 	}
 }
 

@@ -85,6 +85,16 @@ func shown(f provisioner.Facts, attempt provisioner.AttemptID) bool {
 		})
 }
 
+// read tells whether bytes of an attempt's medium were fetched, or the host
+// itself was heard of.
+func read(f provisioner.Facts, attempt provisioner.AttemptID) bool {
+	return shown(f, attempt) || slices.ContainsFunc(f.Progress, func(p provisioner.Progress) bool {
+		return p.Attempt == attempt && p.Stage == provisioner.StageMedium && p.Bytes > 0
+	}) || slices.ContainsFunc(f.Steps, func(s provisioner.Step) bool {
+		return s.Attempt == attempt && s.Stage == provisioner.StageMedium
+	})
+}
+
 // otherwise are stages that a host shows which did not start its medium.
 var otherwise = []string{
 	provisioner.StageMedium, provisioner.StageScript, provisioner.StageKernel, provisioner.StageRootfs, provisioner.StageKexec,

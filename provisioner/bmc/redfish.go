@@ -129,7 +129,7 @@ func errand(do provisioner.ErrandKind, way provisioner.Way, can provisioner.Abil
 func (l *redfishLine) want(goal redfish.Goal, h provisioner.Host, r provisioner.Rendering) redfish.Want {
 	return redfish.Want{
 		Goal: goal, URLs: l.c.opts.Media.URLs(h, r), Ours: l.c.opts.Media.Ours,
-		Mode: mode(goal, h), Avoid: l.note.Avoid,
+		Mode: mode(goal, h), Avoid: l.note.Avoid, Read: read(h.Facts, r.Attempt),
 	}
 }
 
