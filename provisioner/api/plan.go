@@ -19,15 +19,14 @@ import (
 // in, a change and what to say about it come out.
 type importer struct {
 	Draft
-	image    func(ref string) (digest string, err error)
-	drivers  []string
-	options  func(driver string, options map[string]any) error // what is wrong with a hand-off's options; nil: anything goes
-	discover bool                                              // some network gives the scout to unlisted hosts
-	sealer   Sealer
-	site     Site
-	now      time.Time
-	mint     func(line int) provisioner.HostID                                  // the same for the same line, also in a later try
-	try      func(line int, o provisioner.Order, want provisioner.Intent) error // what a host would be given; nil: anything goes
+	image   func(ref string) (digest string, err error)
+	drivers []string
+	options func(driver string, options map[string]any) error // what is wrong with a hand-off's options; nil: anything goes
+	sealer  Sealer
+	site    Site
+	now     time.Time
+	mint    func(line int) provisioner.HostID                                  // the same for the same line, also in a later try
+	try     func(line int, o provisioner.Order, want provisioner.Intent) error // what a host would be given; nil: anything goes
 }
 
 // plan compares the draft with what muster holds. With remarks in wrong there

@@ -102,9 +102,6 @@ func (e *edge) pinned() string {
 	return e.pin
 }
 
-// close lets go of idle connections.
-func (e *edge) close() { e.client.CloseIdleConnections() }
-
 // answerError is an answer that is no 2xx.
 type answerError struct {
 	status int

@@ -14,7 +14,6 @@ type waiter struct {
 	host  provisioner.Host
 	batch handoff.Batch
 	due   time.Time
-	looks int
 }
 
 // TestTwoHundredHostsWaitWithinTheLimitOfTheirSite counts at the stand-in, for
