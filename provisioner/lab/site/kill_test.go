@@ -2,9 +2,13 @@ package site
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"net/netip"
+	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -133,4 +137,51 @@ func (s *Site) killAfter(t *testing.T, e *bmctest.Emulator, n int, want []string
 func newBusySite(t *testing.T, networks ...Network) *Site {
 	t.Helper()
 	return openSite(t, Options{Programs: programs, Networks: networks, Config: "power_on: {hosts: 100, every: 1s}\n"})
+}
+
+// drawn is a number below n, from a seed that is printed; MUSTER_SEED sets it.
+func drawn(t *testing.T, n int) int {
+	t.Helper()
+	seed := uint64(time.Now().UnixNano())
+	if text := os.Getenv("MUSTER_SEED"); text != "" {
+		var err error
+		if seed, err = strconv.ParseUint(text, 10, 64); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Logf("MUSTER_SEED=%d", seed)
+	return rand.New(rand.NewPCG(seed, 0)).IntN(n)
+}
+
+// TestAServerKilledWhileARealHostGetsItsMedium kills the server at one step of
+// the same way, drawn by lot, with a host that boots what is in its drive.
+func TestAServerKilledWhileARealHostGetsItsMedium(t *testing.T) {
+	t.Parallel()
+	const third = 61
+	s := newBusySite(t, foreign("lan", third))
+	if err := s.Lab.ServeDHCP(t.Context(), "lan", netip.PrefixFrom(on(third, 2), 24), on(third, 200), on(third, 220)); err != nil {
+		t.Fatal(err)
+	}
+	spec := machine(1, lab.UEFI, "lan")
+	spec.Boot = []lab.Device{lab.FromDisk}
+	spec.BMC = &lab.BMC{Personality: "openbmc", Network: "lan", Address: on(third, 31), Second: 200 * time.Millisecond}
+	h := s.add(t, spec)
+	if err := h.Reserve(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	paper, r := s.paperHost(t, third, 1)
+	s.reach(t, "paper", byMedia, r)
+	s.await(t, paperTime, r.serial, "registered")
+	want := steps(paper.BMC.Requests())
+	step := drawn(t, len(want)) + 1
+	s.reach(t, "real", byMedia, row{
+		serial: spec.Serial, mac: spec.NICs[0].MAC, name: spec.Name,
+		bmc: on(third, 31), user: h.BMC().User(), password: h.BMC().Password(),
+	})
+	s.killAfter(t, h.BMC(), step, want)
+	done := s.await(t, paperEnd+installTime, spec.Serial, "registered")
+	if done.Boot != "virtual-media" {
+		t.Errorf("registered by %s", done.Boot)
+	}
+	checkTidy(t, installTime, h.BMC(), 1)
 }
