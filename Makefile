@@ -15,7 +15,7 @@ build: ## the three programs, static, into build/
 lab: ## installs and builds what the lab needs; quick when nothing is missing
 	@bash provisioner/lab/setup.sh
 
-demo: lab build ## five virtual machines, from power-on to their verdict
+demo: lab build ## seven virtual machines, from power-on to their verdict
 	@exec build/lab demo
 
 test: lab build ## every test; as root none may be skipped
