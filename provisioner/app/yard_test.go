@@ -53,6 +53,8 @@ type yard struct {
 	owners pxetest.Owners
 	ahead  atomic.Int64 // how far its clock is ahead of the world's
 	stop   func() error // the server, and nothing of the yard
+	// sees is the engine of the server that runs, for packets that come whenever.
+	sees atomic.Pointer[engine.Engine]
 }
 
 // place is one BMC with its host.
@@ -101,6 +103,7 @@ func (y *yard) start(t *testing.T) {
 		Controller: bmc.New(bmc.Options{Secrets: y.box, Media: handover{y.nets}, Pace: yardPace, Log: zerolog.Nop(), IPMIPort: "1"}),
 		Deadlines:  lifecycle.Deadlines{Discover: 10 * time.Minute, Verify: 10 * time.Minute, Install: 30 * time.Minute, Register: 15 * time.Minute},
 	})
+	y.sees.Store(y.engine)
 	y.counts = newCounts(y.engine, zerolog.Nop())
 	d := &decider{hosts: y.mirror, unknown: map[string]config.Unknown{y.nets[0].Interface: config.UnknownSilent}}
 	parts := planeParts{engine: y.engine, store: y.store, mirror: y.mirror, boots: y.boots, reads: y.reads, counts: y.counts, log: zerolog.Nop()}
@@ -160,7 +163,7 @@ func (y *yard) dhcp(t *testing.T, mac, address string) string {
 	}
 	y.owners[netip.MustParseAddr(address)] = owner
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		_, err := y.engine.See(r.Context(), engine.Seen{MAC: mac, Network: y.nets[0].Interface, Boot: provisioner.BootUEFI, Address: address, Netboot: true})
+		_, err := y.sees.Load().See(r.Context(), engine.Seen{MAC: mac, Network: y.nets[0].Interface, Boot: provisioner.BootUEFI, Address: address, Netboot: true})
 		if err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
