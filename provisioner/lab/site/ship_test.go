@@ -16,6 +16,7 @@ import (
 // TestAHostOfAnOrderThatShipsEndsSwitchedOffAndRecorded has its server killed
 // when the host called; where the answer was lost, its agent is told.
 func TestAHostOfAnOrderThatShipsEndsSwitchedOffAndRecorded(t *testing.T) {
+	t.Parallel()
 	s := newSite(t, nil, silent("line", 21))
 	spec := machine(1, lab.BIOS, "line")
 	yaml := "name: batch\nprofile: edge-minimum\nimage: " + ApplianceImage + "\nhandoff: {driver: callhome}\nafter: reboot\nship: true\n"
