@@ -40,11 +40,11 @@ func (r role) judge(h v1.Host) error {
 func (r role) central(known palettetest.Host, found bool) error {
 	switch {
 	case !found:
-		return fmt.Errorf("at Palette nobody knows %s", r.spec.Name)
+		return fmt.Errorf("the Palette of the demo does not know %s", r.spec.Name)
 	case !strings.Contains(fmt.Sprint(known.Device["nics"]), r.spec.NICs[0].MAC):
-		return fmt.Errorf("at Palette another machine is %s: %v", known.UID, known.Device["nics"])
+		return fmt.Errorf("the Palette of the demo knows another machine as %s: %v", known.UID, known.Device["nics"])
 	case known.Labels["rack"] != "r4":
-		return fmt.Errorf("at Palette the tags are missing of %s: %v", known.UID, known.Labels)
+		return fmt.Errorf("the Palette of the demo was not told the tags of %s: %v", known.UID, known.Labels)
 	}
 	return nil
 }
