@@ -19,7 +19,7 @@ demo: lab build ## seven virtual machines, from power-on to their verdict
 	@exec build/lab demo
 
 test: lab build ## every test; as root none may be skipped
-	go test -race -json -timeout 30m ./... | build/lab report
+	go test -race -json -timeout 40m ./... | build/lab report
 
 bench: lab build ## time per stage, and what muster adds
 	@exec build/lab bench
