@@ -124,7 +124,10 @@ type BMC struct {
 	Fingerprint string    `json:"fingerprint,omitempty"`
 	Power       string    `json:"power,omitempty"` // On, Off, or what the BMC says
 	Abilities   Abilities `json:"abilities"`
-	Cannot      []string  `json:"cannot,omitempty"` // what this driver cannot do here, in sentences
+	// NoDHCP says that muster answers no DHCP on the network that leads to it:
+	// its host is not likely to boot from muster's network.
+	NoDHCP bool     `json:"no_dhcp,omitempty"`
+	Cannot []string `json:"cannot,omitempty"` // what this driver cannot do here, in sentences
 	// Working is the driver's own note of what this BMC took before.
 	Working json.RawMessage `json:"working,omitempty"`
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/bmc"
+	"github.com/muster-boot/muster/provisioner/config"
 )
 
 // handover tells BMCs where their hosts' ISOs are.
@@ -24,15 +25,26 @@ func (v handover) URLs(h provisioner.Host, r provisioner.Rendering) []string {
 	if r.Attempt == "" || r.Attempt != h.Status.Attempt.ID || !ofMedium(r.Way) {
 		return nil
 	}
-	to := bmcRoute{seen: seenOn(h)}
-	if h.Intent.BMC != nil {
-		to.local, to.remote = routeTo(h.BMCAddress())
-	}
-	n, ok := to.by(v.networks)
+	n, ok := v.network(h)
 	if !ok {
 		return nil
 	}
 	return []string{n.base + mediumPath(h), n.secure + mediumPath(h)}
+}
+
+// Netboots implements [bmc.Media]. Where nobody knows, it may be tried.
+func (v handover) Netboots(h provisioner.Host) bool {
+	n, ok := v.network(h)
+	return !ok || n.DHCP == config.DHCPFull
+}
+
+// network is the one that leads to h's BMC.
+func (v handover) network(h provisioner.Host) (network, bool) {
+	to := bmcRoute{seen: seenOn(h)}
+	if h.Intent.BMC != nil {
+		to.local, to.remote = routeTo(h.BMCAddress())
+	}
+	return to.by(v.networks)
 }
 
 // seenOn is the network that a host booted on; empty for a host that never did.

@@ -45,6 +45,20 @@ func TestABMCIsGivenTheAddressThatItReaches(t *testing.T) {
 	}
 }
 
+func TestAHostIsTakenToNetbootWhereMusterAnswersDHCP(t *testing.T) {
+	served, off := networkOf("served", "10.0.0.1/24"), networkOf("off", "10.0.1.1/24")
+	served.DHCP, off.DHCP = config.DHCPFull, config.DHCPOff
+	for address, want := range map[string]bool{"10.0.0.9": true, "10.0.1.9": false} {
+		h := provisioner.Host{Intent: provisioner.Intent{BMC: &provisioner.Controller{Address: address}}}
+		if got := (handover{[]network{served, off}}).Netboots(h); got != want {
+			t.Errorf("beside a BMC at %s: %t", address, got)
+		}
+	}
+	if !(handover{}).Netboots(provisioner.Host{}) {
+		t.Error("where nobody knows it is not even tried")
+	}
+}
+
 func TestTheSystemTellsTheWayToABMC(t *testing.T) {
 	local, remote := routeTo("https://127.0.0.9:8443")
 	if local != netip.MustParseAddr("127.0.0.1") || remote != netip.MustParseAddr("127.0.0.9") {

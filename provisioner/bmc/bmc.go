@@ -39,6 +39,9 @@ type Media interface {
 	URLs(h provisioner.Host, r provisioner.Rendering) []string
 	// Ours tells by what a BMC shows whether a medium is one of muster's.
 	Ours(image string) bool
+	// Netboots tells whether muster says what to boot on the network that leads
+	// to h's BMC.
+	Netboots(h provisioner.Host) bool
 }
 
 // Secrets opens what is sealed; [seal.Box] does.
@@ -46,7 +49,7 @@ type Secrets interface {
 	Open(sealed []byte, context string) ([]byte, error)
 }
 
-// Options of a Controller. Secrets is required, and Media for [Controller.Do].
+// Options of a Controller. Secrets is required; so is Media, except for [Controller.Check].
 type Options struct {
 	Secrets Secrets
 	Media   Media

@@ -40,6 +40,8 @@ func (l library) URLs(_ provisioner.Host, r provisioner.Rendering) []string {
 
 func (l library) Ours(image string) bool { return strings.HasSuffix(image, "-token.iso") }
 
+func (library) Netboots(provisioner.Host) bool { return true }
+
 // site is an emulated BMC in front of a paper host, and the host as muster
 // knows it.
 type site struct {
@@ -387,7 +389,7 @@ func TestABMCIsEnteredWhereDHCPPutIt(t *testing.T) {
 	s := newSite(t, "ilo5")
 	const mac = "52:54:00:00:00:77"
 	box, words := sealed(t, provisioner.Controller{MAC: mac, User: s.User()}, s.Password())
-	c := bmc.New(bmc.Options{Secrets: box, Pace: pace, IPMIPort: "1"})
+	c := bmc.New(bmc.Options{Secrets: box, Media: library{}, Pace: pace, IPMIPort: "1"})
 	h := provisioner.Host{ID: "h-7", Intent: provisioner.Intent{BMC: &words}}
 	h.Facts.BMCLease = &provisioner.BMCLease{MAC: mac, Address: s.HTTPS()}
 	fact, _, err := c.Survey(t.Context(), h)

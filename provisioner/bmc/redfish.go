@@ -39,6 +39,7 @@ func (l *redfishLine) survey(ctx context.Context, h provisioner.Host) (provision
 	}
 	seen.Power = string(can.State.Power)
 	seen.Abilities = provisioner.Abilities{Media: can.Medium.Can, HTTP: can.HTTP.Can, Network: can.Network.Can}
+	seen.NoDHCP = !l.c.opts.Media.Netboots(h)
 	seen.Cannot = cannot(can)
 	report, err := survey.Read(ctx, l.bmc, l.c.opts.Now)
 	if err != nil {

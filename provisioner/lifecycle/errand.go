@@ -196,7 +196,8 @@ func abilities(h provisioner.Host) provisioner.Abilities {
 }
 
 // waysIn are the errands by which the scout can be started, the better first. A
-// host with an address of its own has no DHCP server to boot by; what was
+// host with an address of its own has no DHCP server to boot by, one on a network
+// that muster does not answer has another's; what was
 // refused in an attempt before comes last.
 func waysIn(h provisioner.Host) []provisioner.ErrandKind {
 	var ways []provisioner.ErrandKind
@@ -207,7 +208,7 @@ func waysIn(h provisioner.Host) []provisioner.ErrandKind {
 	if can.Media {
 		ways = append(ways, provisioner.ErrandMedium)
 	}
-	if h.Intent.Way == provisioner.WayMedia || ownAddress(h) {
+	if h.Intent.Way == provisioner.WayMedia || ownAddress(h) || unanswered(h) {
 		slices.Reverse(ways)
 	}
 	slices.SortStableFunc(ways, func(a, b provisioner.ErrandKind) int {
@@ -225,6 +226,15 @@ func count(yes bool) int {
 
 // ownAddress tells whether the manifest gives h an address.
 func ownAddress(h provisioner.Host) bool { return h.Intent.Row.Static.Address != "" }
+
+// unanswered tells whether a boot from the network would meet somebody else's
+// DHCP server, or none. It may be that the BMC alone is on such a network: who
+// was seen to boot, or is to boot by the network, is asked to.
+func unanswered(h provisioner.Host) bool {
+	b, s := h.SeenBMC(), h.Facts.Sighting
+	seen := s != nil && !s.Netboot.IsZero()
+	return b != nil && b.NoDHCP && !seen && h.Intent.Way != provisioner.WayNetboot && h.Intent.Way != provisioner.WayUEFIHTTP
+}
 
 // refusedBefore tells whether the last errand of that kind, in an attempt before
 // this one, was refused.

@@ -59,6 +59,14 @@ func TestErrandFollowsFromFacts(t *testing.T) {
 		{"what was begun and is not done is begun again", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) { errand(h, provisioner.ErrandSurvey) }}, provisioner.ErrandSurvey},
 		{"the scout comes by the network", provisioner.Discovered, nil, provisioner.ErrandNetwork},
 		{"by medium where the host's address is its own", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) { h.Intent.Row.Static.Address = "192.0.2.8/24" }}, provisioner.ErrandMedium},
+		{"by medium where muster answers no DHCP", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) { h.Facts.BMC.NoDHCP = true }}, provisioner.ErrandMedium},
+		{"by the network although muster answers no DHCP there, as it was seen to boot", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) {
+			h.Facts.BMC.NoDHCP = true
+			h.Facts.Sighting = &provisioner.Sighting{Netboot: h.Status.Since.Add(-time.Hour)}
+		}}, provisioner.ErrandNetwork},
+		{"by the network although muster answers no DHCP there, as its order says", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) {
+			h.Facts.BMC.NoDHCP, h.Intent.Way = true, provisioner.WayNetboot
+		}}, provisioner.ErrandNetwork},
 		{"by medium where the network is refused", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) { errand(h, provisioner.ErrandNetwork).Final = true }}, provisioner.ErrandMedium},
 		{"by medium where the network boot stays silent", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) { errand(h, provisioner.ErrandNetwork).Done = h.Status.Since }}, provisioner.ErrandMedium},
 		{"a boot of its own is given time", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) {
