@@ -59,7 +59,7 @@ func TestErrandFollowsFromFacts(t *testing.T) {
 		{"what was begun and is not done is begun again", provisioner.Expected, []func(*provisioner.Host){func(h *provisioner.Host) { errand(h, provisioner.ErrandSurvey) }}, provisioner.ErrandSurvey},
 		{"the scout comes by the network", provisioner.Discovered, nil, provisioner.ErrandNetwork},
 		{"by medium where the host's address is its own", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) { h.Intent.Row.Static.Address = "192.0.2.8/24" }}, provisioner.ErrandMedium},
-		{"by medium where muster answers no DHCP", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) { h.Facts.BMC.NoDHCP = true }}, provisioner.ErrandMedium},
+		{"by medium where muster answers no DHCP", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) { h.Facts.BMC.NoDHCP, h.Facts.Sighting = true, nil }}, provisioner.ErrandMedium},
 		{"by the network although muster answers no DHCP there, as it was seen to boot", provisioner.Discovered, []func(*provisioner.Host){func(h *provisioner.Host) {
 			h.Facts.BMC.NoDHCP = true
 			h.Facts.Sighting = &provisioner.Sighting{Netboot: h.Status.Since.Add(-time.Hour)}
