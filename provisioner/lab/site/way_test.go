@@ -45,6 +45,9 @@ func TestTheWholeWayThenThreeBootsFromTheDisk(t *testing.T) {
 				t.Errorf("registered by %s with receipt %+v", done.Boot, done.Receipt)
 			}
 			s.checkJournal(t, spec.Serial, "discovered", "verifying", "ready", "installing", "installed", "registered")
+			if err := h.WaitConsole(t.Context(), agentIsDone); err != nil {
+				t.Fatal(err)
+			}
 			for i := range 3 {
 				bootFromDisk(t, h, i)
 			}
@@ -56,6 +59,9 @@ func TestTheWholeWayThenThreeBootsFromTheDisk(t *testing.T) {
 // systemIsUp is what the appliance's installed system says when its agent runs
 // and finds, after a power cut, that it has registered.
 const systemIsUp = "registered at an earlier boot"
+
+// agentIsDone is what its agent says when a power cut cannot make it forget that.
+const agentIsDone = "registered: "
 
 // bootFromDisk restarts the host and waits for the installed system.
 func bootFromDisk(t *testing.T, h *lab.Host, i int) {
