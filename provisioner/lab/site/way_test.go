@@ -22,6 +22,7 @@ import (
 // order: every time the disk's own system must come up. Then it deletes the
 // server's data: the disks are now somebody's, and nothing may touch them.
 func TestTheWholeWayThenThreeBootsFromTheDisk(t *testing.T) {
+	t.Parallel()
 	for n, c := range []struct {
 		name     string
 		firmware lab.Firmware
