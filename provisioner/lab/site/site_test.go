@@ -2,7 +2,6 @@ package site
 
 import (
 	"context"
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -19,10 +18,6 @@ import (
 // programs are built once, by TestMain, from the source under test.
 var programs Programs
 
-// together is how many tests go at once: machines wait for each other and for
-// silence, so that two leave the processors idle. The lab's slots bound them.
-const together = "3"
-
 func TestMain(m *testing.M) {
 	zerolog.SetGlobalLevel(zerolog.Disabled)
 	dir, err := os.MkdirTemp("", "muster-programs")
@@ -30,11 +25,6 @@ func TestMain(m *testing.M) {
 		programs, err = Build(context.Background(), dir)
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	flag.Parse()
-	if err := flag.Set("test.parallel", together); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
