@@ -96,18 +96,22 @@ var (
 	errReset    = errors.New("the reset button was pressed")
 )
 
-// PowerOn implements [Machine].
+// PowerOn implements [Machine]. Who sees the host on finds its first boot decided.
 func (p *Paper) PowerOn(_ context.Context, next func() Boot) error {
+	if p.On() {
+		return nil
+	}
+	first := next()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.on {
-		return nil
+		return errors.New("power on: the host was switched on twice at once")
 	}
 	// Not bound to the caller's context: it stays on until it is put off.
 	ctx, power := context.WithCancelCause(context.Background())
 	p.on, p.power, p.done = true, power, make(chan struct{})
 	p.say("power on")
-	go p.run(ctx, next, p.done)
+	go p.run(ctx, first, next, p.done)
 	return nil
 }
 
@@ -155,27 +159,30 @@ const (
 	endOff
 )
 
-// run is the host from power-on to off.
-func (p *Paper) run(ctx context.Context, next func() Boot, done chan struct{}) {
+// run is the host from its first boot to off.
+func (p *Paper) run(ctx context.Context, b Boot, next func() Boot, done chan struct{}) {
 	defer close(done)
-	for ctx.Err() == nil {
-		boot, reset := context.WithCancelCause(ctx)
-		p.mu.Lock()
-		p.reset = reset
-		p.mu.Unlock()
-		end := p.boot(boot, next())
-		if end == endStay {
-			<-boot.Done()
-		}
-		reset(nil)
-		if end == endOff {
-			break
-		}
+	for p.runBoot(ctx, b) != endOff && ctx.Err() == nil {
+		b = next()
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.on = false
 	p.say("power off")
+}
+
+// runBoot is one boot, until it ends by itself or by a button.
+func (p *Paper) runBoot(ctx context.Context, b Boot) ending {
+	boot, reset := context.WithCancelCause(ctx)
+	defer reset(nil)
+	p.mu.Lock()
+	p.reset = reset
+	p.mu.Unlock()
+	end := p.boot(boot, b)
+	if end == endStay {
+		<-boot.Done()
+	}
+	return end
 }
 
 // boot tries what the firmware was told, then its own order.
