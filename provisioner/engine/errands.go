@@ -182,11 +182,14 @@ func (e *Engine) sendBMC(ctx context.Context, id provisioner.HostID) error {
 		return nil // when that one has ended it is looked again
 	}
 	err := e.begin(ctx, id, job)
-	if err == nil && job.Do != "" {
+	begun := err == nil && job.Do != ""
+	if begun {
 		err = e.perform(ctx, during, job)
-		e.queue.add(id, e.Now())
 	}
 	e.errands.leave(id) // not before its end is noted: nobody may begin it again
+	if begun {
+		e.queue.add(id, e.Now()) // not before it is left: who looks while it runs leaves it at that
+	}
 	return err
 }
 

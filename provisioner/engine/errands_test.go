@@ -389,3 +389,18 @@ func TestWhatAnErrandWaitsForIsSaidNowAndThen(t *testing.T) {
 		t.Errorf("then it says %q", e[len(e)-1].Doing)
 	}
 }
+
+func TestAHostWhoseRowLosesItsBMCWhileItIsStartedIsServedLikeAnyOther(t *testing.T) {
+	hold := make(chan struct{})
+	defer close(hold)
+	s, bmcs := bmcSite(t, func(b *standIn) { b.hold = hold })
+	s.until(t, hostID, "its survey", func(provisioner.Host) bool { return len(bmcs.sent(hostID)) == 1 })
+	hold <- struct{}{}
+	s.until(t, hostID, "its boot", func(provisioner.Host) bool { return len(bmcs.sent(hostID)) == 2 })
+	s.change(t, func(h *provisioner.Host) { h.Intent.BMC = nil })
+	s.until(t, hostID, "the end of the errand", func(provisioner.Host) bool { return !s.errands.stop(hostID, func(*errand) bool { return true }) })
+	s.see(t, mac1)
+	if ins := s.ask(t, hostID, report("SN-1", mac1)); ins.Do != inventory.Install {
+		t.Errorf("its scout is told %+v", ins)
+	}
+}

@@ -2,6 +2,7 @@ package lifecycle
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/muster-boot/muster/provisioner"
@@ -47,12 +48,27 @@ func awaitingErrand(h provisioner.Host) (string, bool) {
 		return "", false
 	case refused(e):
 		return fmt.Sprintf("Awaited: a person. %s %s", refusal(h, e), remedy(h)), true
+	case e.Done.IsZero() && h.BMCLacks() != "":
+		return "Awaited: a person. " + h.BMCLacks(), true
+	case e.Done.IsZero() && stopped(h):
+		return awaitingStart(h), true
 	case e.Done.IsZero():
 		return underway(h, e), true
 	case e.Do != provisioner.ErrandMedium || heardScout(h, e.Began):
 		return "", false
 	}
 	return awaitingMedium(h), true
+}
+
+// stopped tells whether h is where its BMC is sent only while its order is
+// started, and its order is not.
+func stopped(h provisioner.Host) bool {
+	before := []provisioner.Phase{provisioner.Expected, provisioner.Discovered, provisioner.Verifying}
+	return !h.Intent.Started && slices.Contains(before, h.Status.Phase)
+}
+
+func awaitingStart(h provisioner.Host) string {
+	return fmt.Sprintf("Awaited: a person. Run: muster order start %s. muster then starts the host by its BMC at %s.", h.Intent.Order, h.BMCAddress())
 }
 
 // refusal is why an errand is not tried again.

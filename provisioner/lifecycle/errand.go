@@ -127,8 +127,12 @@ func GoesOn(h provisioner.Host, e provisioner.Errand) bool {
 
 // BootOpen is the errand that starts h in its present attempt, begun and neither
 // done nor refused: the BMC may still put the power off. Nothing may be written
-// to the disk until it is done.
+// to the disk until it is done. There is none where muster cannot enter the BMC
+// any more: nobody would bring it to its end.
 func BootOpen(h provisioner.Host) (provisioner.Errand, bool) {
+	if h.Intent.BMC == nil || h.BMCLacks() != "" {
+		return provisioner.Errand{}, false
+	}
 	for _, e := range slices.Backward(h.Facts.Errands) {
 		if Boots(e.Do) && e.Attempt == h.Status.Attempt.ID {
 			return e, e.Done.IsZero() && !refused(e)

@@ -374,3 +374,46 @@ func TestAMediumThatNobodyReadIsToldFromOneThatStopped(t *testing.T) {
 		t.Errorf("refused medium: %q", got)
 	}
 }
+
+// TestABootThatNobodyCanBringToItsEndHoldsNothingUp: a row may lose its BMC, or
+// its password, while the host is being started.
+func TestABootThatNobodyCanBringToItsEndHoldsNothingUp(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		then func(*provisioner.Host)
+		says string
+	}{
+		{"its row names no BMC any more", func(h *provisioner.Host) { h.Intent.BMC = nil }, "Awaited: the scout's report."},
+		{"its BMC's password is not known any more", func(h *provisioner.Host) { h.Intent.BMC.Password = nil }, "muster bmc add"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			h := withBMC(t, provisioner.Discovered)
+			h.Facts.Report, h.Facts.Sighting = nil, nil
+			errand(&h, provisioner.ErrandNetwork)
+			tt.then(&h)
+			if _, open := BootOpen(h); open {
+				t.Error("its boot is open")
+			}
+			if due := Due(h); due.IsZero() {
+				t.Error("it has no deadline")
+			}
+			if says := Awaiting(h); !strings.Contains(says, tt.says) {
+				t.Errorf("it says %q, want %q in it", says, tt.says)
+			}
+			h.Facts.Scout = &provisioner.Contact{Last: start.Add(time.Hour)}
+			if _, overtaken := Overtaken(h); overtaken {
+				t.Error("there is something to overtake")
+			}
+		})
+	}
+}
+
+func TestAHostWhoseOrderIsStoppedWhileItIsStartedWaitsForAPerson(t *testing.T) {
+	h := withBMC(t, provisioner.Discovered)
+	h.Facts.Report, h.Facts.Sighting = nil, nil
+	errand(&h, provisioner.ErrandNetwork)
+	h.Intent.Started = false
+	if says := Awaiting(h); !strings.Contains(says, "muster order start "+string(h.Intent.Order)) {
+		t.Errorf("it says %q", says)
+	}
+}

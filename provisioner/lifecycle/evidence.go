@@ -60,7 +60,7 @@ func awaitingExpected(h provisioner.Host) string {
 	case h.Intent.BMC == nil:
 		return "Awaited: a network boot of this host. Power it on with the network first in its boot order."
 	case !h.Intent.Started:
-		return fmt.Sprintf("Awaited: a person. Run: muster order start %s. muster then starts the host by its BMC at %s.", h.Intent.Order, h.BMCAddress())
+		return awaitingStart(h)
 	}
 	return fmt.Sprintf("Awaited: the first answer of its BMC at %s.", h.BMCAddress())
 }
