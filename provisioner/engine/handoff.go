@@ -76,22 +76,12 @@ func (e *Engine) carry(ctx context.Context, h provisioner.Host) (handoff.Carry, 
 // confirm is the duty of a host whose system stands: look for the proof of
 // registration.
 func (e *Engine) confirm(ctx context.Context, h provisioner.Host) (moved bool, again time.Time, err error) {
-	d, err := e.driver(h)
+	by, res, err := e.look(ctx, h)
 	if err != nil {
 		return false, time.Time{}, err
-	}
-	b, err := e.confirmBatch(ctx, d, h)
-	if err != nil {
-		return false, time.Time{}, err
-	}
-	asking, cancel := context.WithTimeout(ctx, confirmTime)
-	defer cancel()
-	res, err := d.Confirm(asking, b, h)
-	if err != nil {
-		return false, time.Time{}, fmt.Errorf("confirm hand-off %s: %w", d.Name(), err)
 	}
 	attempt := h.Status.Attempt.ID
-	now, err := e.observe(ctx, h.ID, d.Name(), func(h *provisioner.Host) (string, error) {
+	now, err := e.observe(ctx, h.ID, by, func(h *provisioner.Host) (string, error) {
 		if h.Status.Attempt.ID != attempt {
 			return "", nil // it tries anew, and this was of before
 		}
@@ -101,6 +91,34 @@ func (e *Engine) confirm(ctx context.Context, h provisioner.Host) (moved bool, a
 		return err == nil, time.Time{}, err
 	}
 	return false, soonest(e.Now().Add(cmp.Or(res.Again, askAgain)), lifecycle.Due(now)), nil
+}
+
+// look asks the driver of h, and says who answers. What keeps it from being
+// asked until a person mends it is an answer too.
+func (e *Engine) look(ctx context.Context, h provisioner.Host) (by string, res handoff.Result, err error) {
+	res, err = e.asked(ctx, h)
+	if err != nil && provisioner.KindOf(err) == provisioner.Operator {
+		return "engine", handoff.Result{Ask: "The hand-off cannot be confirmed: " + words(err.Error()) + ".", Away: true}, nil
+	}
+	return h.Intent.Handoff, res, err
+}
+
+func (e *Engine) asked(ctx context.Context, h provisioner.Host) (handoff.Result, error) {
+	d, err := e.driver(h)
+	if err != nil {
+		return handoff.Result{}, err
+	}
+	b, err := e.confirmBatch(ctx, d, h)
+	if err != nil {
+		return handoff.Result{}, err
+	}
+	asking, cancel := context.WithTimeout(ctx, confirmTime)
+	defer cancel()
+	res, err := d.Confirm(asking, b, h)
+	if err != nil {
+		return res, fmt.Errorf("confirm hand-off %s: %w", d.Name(), err)
+	}
+	return res, nil
 }
 
 // confirmBatch is the order of h with the state that was opened for it.

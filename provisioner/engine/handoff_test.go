@@ -409,3 +409,58 @@ func TestCheckAsksTheDriversOfAnOrdersHosts(t *testing.T) {
 		t.Errorf("%+v, %v", got, err)
 	}
 }
+
+// TestOneHandoffThatCannotBeClosedKeepsNoOtherOpen: what one order keeps may be
+// lost with its key.
+func TestOneHandoffThatCannotBeClosedKeepsNoOtherOpen(t *testing.T) {
+	svc := newService()
+	s := served(t, bolt(t), newClock(), svc)
+	attempt := s.installs(t)
+	svc.set(func(svc *service) { svc.seen[attempt] = true })
+	s.settled(t)
+	lost := provisioner.Handoff{Order: "a-first", Driver: "service", State: []byte("damaged"), Opened: s.clock.now()}
+	if err := s.Store.Commit(t.Context(), store.Change{PutHandoffs: []provisioner.Handoff{lost}}); err != nil {
+		t.Fatal(err)
+	}
+	next := map[handoffKey]time.Time{}
+	err := s.closeDue(t.Context(), next)
+	if err == nil || !strings.Contains(err.Error(), "order a-first") {
+		t.Errorf("of the order whose state is lost it says %v", err)
+	}
+	if valid, _ := svc.counts(); valid != 0 {
+		t.Error("the key of the other order is not revoked")
+	}
+	if err := s.closeDue(t.Context(), next); err != nil {
+		t.Errorf("at once it is tried again: %v", err)
+	}
+}
+
+// TestAHandoffThatOnlyAPersonCanMendIsSaidToOne: what the order keeps is lost.
+func TestAHandoffThatOnlyAPersonCanMendIsSaidToOne(t *testing.T) {
+	svc := newService()
+	s := served(t, bolt(t), newClock(), svc)
+	s.installs(t)
+	kept, err := s.Store.Handoff(t.Context(), "o1", "service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	good := kept.State
+	kept.State = []byte("damaged")
+	if err := s.Store.Commit(t.Context(), store.Change{PutHandoffs: []provisioner.Handoff{kept}}); err != nil {
+		t.Fatal(err)
+	}
+	h := s.settled(t)
+	if says := lifecycle.Awaiting(h); !strings.HasPrefix(says, "Awaited: a person. ") || !strings.Contains(says, "put back what was there") {
+		t.Errorf("it says %q", says)
+	}
+	if kept, err = s.Store.Handoff(t.Context(), "o1", "service"); err != nil {
+		t.Fatal(err)
+	}
+	kept.State = good
+	if err := s.Store.Commit(t.Context(), store.Change{PutHandoffs: []provisioner.Handoff{kept}}); err != nil {
+		t.Fatal(err)
+	}
+	if says := lifecycle.Awaiting(s.settled(t)); says != "Awaited: the service to see the host." {
+		t.Errorf("put back, it says %q", says)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -98,8 +99,8 @@ func (e *Engine) closeOrders(ctx context.Context) error {
 	}
 }
 
-// closeDue looks at every open hand-off once. next remembers when each that did
-// not close is tried again.
+// closeDue looks at every open hand-off once: one that cannot be closed keeps no
+// other open. next remembers when each that did not close is tried again.
 func (e *Engine) closeDue(ctx context.Context, next map[handoffKey]time.Time) error {
 	all, err := e.Store.Handoffs(ctx)
 	if err != nil {
@@ -110,13 +111,13 @@ func (e *Engine) closeDue(ctx context.Context, next map[handoffKey]time.Time) er
 		if len(h.State) == 0 || e.Now().Before(next[key]) {
 			continue
 		}
-		again, err := e.closeIfOver(ctx, key)
-		if err != nil {
-			return err
+		again, failed := e.closeIfOver(ctx, key)
+		if failed != nil {
+			again, err = askAgain, errors.Join(err, failed)
 		}
 		next[key] = e.Now().Add(again)
 	}
-	return nil
+	return err
 }
 
 // closeIfOver closes one hand-off if its order needs it no more, and says how
