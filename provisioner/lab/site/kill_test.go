@@ -22,6 +22,10 @@ const (
 	byMedia = "transport: media\n"
 	// paperSecond is a second of a BMC in front of a host of paper.
 	paperSecond = 20 * time.Millisecond
+	// realSecond is one of a BMC in front of a host of QEMU: the session of a
+	// server that was killed, which stays for half an hour of them, is gone when
+	// the host is installed.
+	realSecond = 50 * time.Millisecond
 	// paperTime is for a host of paper to come to a step.
 	paperTime = 3 * time.Minute
 	// paperEnd is for it to come to its end: one that found no server to read its
@@ -54,11 +58,17 @@ func (s *Site) paperHost(t *testing.T, third, n int) (*lab.PaperHost, row) {
 			t.Logf("paper-%d did %q; its BMC had the problems %q", n, h.History(), h.BMC.Problems())
 		}
 	})
+	leaveMedium(t, h.BMC, third)
+	return h, row{serial: id.Serial, mac: id.NICs[0].MAC, name: fmt.Sprintf("paper-%d", n), bmc: on(third, 100+n), user: h.BMC.User(), password: h.BMC.Password()}
+}
+
+// leaveMedium has a BMC say that the medium of an attempt of long ago is in.
+func leaveMedium(t *testing.T, e *bmctest.Emulator, third int) {
+	t.Helper()
 	old := fmt.Sprintf("https://10.78.%d.1:8068/m/a-%s-%s.iso", third, strings.Repeat("a", 16), strings.Repeat("b", 32))
-	if err := h.BMC.Fail(bmctest.Fault{Kind: bmctest.FaultForeign, URL: old}); err != nil {
+	if err := e.Fail(bmctest.Fault{Kind: bmctest.FaultForeign, URL: old}); err != nil {
 		t.Fatal(err)
 	}
-	return h, row{serial: id.Serial, mac: id.NICs[0].MAC, name: fmt.Sprintf("paper-%d", n), bmc: on(third, 100+n), user: h.BMC.User(), password: h.BMC.Password()}
 }
 
 // steps are what a BMC was asked from the first eject to the first power-on
@@ -164,8 +174,9 @@ func TestAServerKilledWhileARealHostGetsItsMedium(t *testing.T) {
 	}
 	spec := machine(1, lab.UEFI, "lan")
 	spec.Boot = []lab.Device{lab.FromDisk}
-	spec.BMC = &lab.BMC{Personality: "openbmc", Network: "lan", Address: on(third, 31), Second: 200 * time.Millisecond}
+	spec.BMC = &lab.BMC{Personality: "openbmc", Network: "lan", Address: on(third, 31), Second: realSecond}
 	h := s.add(t, spec)
+	leaveMedium(t, h.BMC(), third) // so that it is asked what the host of paper's is
 	if err := h.Reserve(t.Context()); err != nil {
 		t.Fatal(err)
 	}
