@@ -240,20 +240,23 @@ func TestABodyThatEndsEarlyCutsTheConnection(t *testing.T) {
 }
 
 // TestSlowClientsAreCut sends nothing, or never the end, at once and after one
-// request.
+// request. The patience is long for a client that is only slow to be scheduled.
 func TestSlowClientsAreCut(t *testing.T) {
-	addr, _ := directServer(t, newParts(t), Options{}, patience{head: 50 * time.Millisecond, idle: 100 * time.Millisecond})
+	addr, _ := directServer(t, newParts(t), Options{}, patience{head: 2 * time.Second, idle: 3 * time.Second})
 	for _, rest := range []string{"", "G", "GET /d/a HTTP/1.1\r\nHost"} {
 		for _, before := range []int{0, 1} {
-			conn, in := dial(t, addr)
-			for range before {
-				io.WriteString(conn, get("/d/a"))
-				read(t, in, "GET")
-			}
-			io.WriteString(conn, rest)
-			if b, err := in.ReadByte(); !errors.Is(err, io.EOF) {
-				t.Errorf("after %d requests and %q: %q, %v", before, rest, b, err)
-			}
+			t.Run(fmt.Sprintf("%d requests and %q", before, rest), func(t *testing.T) {
+				t.Parallel()
+				conn, in := dial(t, addr)
+				for range before {
+					io.WriteString(conn, get("/d/a"))
+					read(t, in, "GET")
+				}
+				io.WriteString(conn, rest)
+				if b, err := in.ReadByte(); !errors.Is(err, io.EOF) {
+					t.Errorf("%q, %v", b, err)
+				}
+			})
 		}
 	}
 }
