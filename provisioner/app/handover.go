@@ -134,8 +134,12 @@ const resolveTime = 5 * time.Second
 
 // routeTo asks the system how it speaks to a BMC. Nothing is sent: a UDP socket
 // learns both its ends when it is connected. Both are absent where there is no
-// way, and where there is only IPv6, which the boot plane does not serve.
+// way or no address, and where there is only IPv6, which the boot plane does not
+// serve.
 func routeTo(address string) (local, remote netip.Addr) {
+	if address == "" {
+		return local, remote // the system would take it for this machine
+	}
 	conn, err := (&net.Dialer{Timeout: resolveTime}).Dial("udp4", net.JoinHostPort(bmc.HostOf(address), "9"))
 	if err != nil {
 		return local, remote

@@ -64,6 +64,9 @@ func TestTheSystemTellsTheWayToABMC(t *testing.T) {
 	if local != netip.MustParseAddr("127.0.0.1") || remote != netip.MustParseAddr("127.0.0.9") {
 		t.Errorf("to loopback: from %s to %s", local, remote)
 	}
+	if local, remote := routeTo(""); local.IsValid() || remote.IsValid() {
+		t.Errorf("to a BMC whose address is not known: from %s to %s", local, remote)
+	}
 	if local, remote := routeTo("[::1]:443"); local.IsValid() || remote.IsValid() {
 		t.Errorf("by IPv6, which is not served: from %s to %s", local, remote)
 	}

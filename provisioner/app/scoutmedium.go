@@ -96,7 +96,7 @@ func (b *boots) unseen(h provisioner.Host) (network, bool) {
 		return network{}, false
 	}
 	var to bmcRoute
-	to.local, to.remote = routeTo(h.Intent.BMC.Address)
+	to.local, to.remote = routeTo(h.BMCAddress())
 	return to.by(b.served())
 }
 

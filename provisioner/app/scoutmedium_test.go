@@ -53,6 +53,12 @@ func TestTheScoutsMediumSaysWhereMusterIsAndWhichAddressTheHostHas(t *testing.T)
 		want   []string
 	}{
 		"by DHCP, where its BMC is": {want: ours(benchBase)},
+		"by DHCP, where its BMC was given an address": {
+			host: func(h *provisioner.Host) {
+				h.Intent.BMC = &provisioner.Controller{MAC: "52:54:00:00:00:b1"}
+				h.Facts.BMCLease = &provisioner.BMCLease{MAC: "52:54:00:00:00:b1", Address: "198.51.100.9", Network: bench}
+			}, want: ours(benchBase),
+		},
 		"by DHCP, where it was seen": {
 			host: func(h *provisioner.Host) { h.Facts.Sighting = &provisioner.Sighting{Network: line} }, want: ours(lineBase),
 		},
