@@ -81,6 +81,20 @@ func firstLine(s string) string {
 	}, s)
 }
 
+// without is r with the words of its messages free of passwords: some BMCs repeat
+// the value that they refuse.
+func (r reply) without(passwords ...Secret) reply {
+	r.messages = slices.Clone(r.messages)
+	for i := range r.messages {
+		for _, p := range passwords {
+			if p != "" {
+				r.messages[i].text = strings.ReplaceAll(r.messages[i].text, string(p), "********")
+			}
+		}
+	}
+	return r
+}
+
 func (r reply) ok() bool { return r.status >= 200 && r.status < 300 }
 
 // says reports whether a message's id or text holds one of the parts, any case.

@@ -110,7 +110,7 @@ func (l *link) send(ctx context.Context, call func() error) (reply, error) {
 	err := call()
 	if l.wire.last.status != 0 {
 		l.known = true
-		return l.wire.last, nil // gofish makes an error of a refusal; the refusal says more
+		return l.wire.last.without(l.target.Password, l.target.NewPassword), nil // gofish makes an error of a refusal; the refusal says more
 	}
 	if ctx.Err() != nil {
 		return reply{}, ctx.Err()

@@ -377,3 +377,35 @@ func TestAStray401AfterALoginIsNoReasonForAnother(t *testing.T) {
 		t.Errorf("opened %d sessions over %d refusals, %v", s.opened, refusals, err)
 	}
 }
+
+// TestAPasswordThatTheBMCRepeatsIsNotTold: messages of registry Base quote the
+// value that was refused.
+func TestAPasswordThatTheBMCRepeatsIsNotTold(t *testing.T) {
+	const old, fresh = "old-Passw0rd", "fresh-Passw0rd"
+	for name, status := range map[string]int{"logging in": http.StatusBadRequest, "changing it": http.StatusForbidden} {
+		t.Run(name, func(t *testing.T) {
+			s := newStandin(t)
+			s.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+				switch r.Method {
+				case http.MethodPost:
+					if status == http.StatusForbidden {
+						refuseWith(w, status, "Base.1.0.PasswordChangeRequired", "The password of "+old+" must be changed.")
+						return true
+					}
+					refuseWith(w, status, "Base.1.0.PropertyValueFormatError", "The value '"+old+"' for the property Password is of a different format.")
+				case http.MethodPatch:
+					refuseWith(w, http.StatusBadRequest, "Base.1.0.PropertyValueFormatError", "The value '"+fresh+"' for the property Password is too simple.")
+				default:
+					return false
+				}
+				return true
+			}
+			target := s.target()
+			target.Password, target.NewPassword = old, fresh
+			_, err := Connect(t.Context(), target, Options{Pace: quick})
+			if err == nil || strings.Contains(err.Error(), old) || strings.Contains(err.Error(), fresh) || !strings.Contains(err.Error(), "PropertyValueFormatError") {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}
