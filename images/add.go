@@ -24,8 +24,11 @@ type AddOptions struct {
 	Size     int64                   // bytes that will come, 0 if not known; fewer or more are refused
 	Proof    Proof                   // that the content must stand up to
 	Progress func(done, total int64) // called as bytes arrive; total is Size
-	Meta     map[string]string
-	Traits   []string // of its recipe; one that the family does not have is refused
+	// Meta and Traits are said of it beside what it says itself; where they are
+	// nil those count that were said before. A trait that its family does not have
+	// is refused.
+	Meta   map[string]string
+	Traits []string
 }
 
 // SetPart is one file to be added as part of a set.
@@ -61,15 +64,29 @@ func (c *Catalog) Add(ctx context.Context, r io.Reader, o AddOptions) (Image, er
 
 // keep makes an image of a content that is on disk.
 func (c *Catalog) keep(got *received, o AddOptions) (Image, error) {
-	i, err := c.inspect(got)
+	i, err := c.inspect(c.said(Image{Digest: got.digest, Form: recipe.ISO, Size: got.size}, o), got)
 	if err != nil {
 		return Image{}, fmt.Errorf("add image: %w", err)
 	}
-	i.Meta, i.Traits = o.Meta, o.Traits
 	if err := c.checkTraits(i); err != nil {
 		return Image{}, fmt.Errorf("add image: %w", err)
 	}
 	return c.commit(i, o.Name, []*received{got})
+}
+
+// said gives an image what is said of it now, or was before.
+func (c *Catalog) said(i Image, o AddOptions) Image {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	before := c.images[i.Digest]
+	i.Meta, i.Traits = before.Meta, before.Traits
+	if o.Meta != nil {
+		i.Meta = o.Meta
+	}
+	if o.Traits != nil {
+		i.Traits = o.Traits
+	}
+	return i
 }
 
 // AddSet receives an image of several plain files. Its digest is that of the
@@ -80,7 +97,7 @@ func (c *Catalog) AddSet(ctx context.Context, parts []SetPart, o AddOptions) (Im
 	if err := errors.Join(checkTag(o.Name), checkParts(parts)); err != nil {
 		return Image{}, fmt.Errorf("add set: %w", err)
 	}
-	i := Image{Form: recipe.Set, Meta: o.Meta}
+	i := Image{Form: recipe.Set}
 	var all []*received
 	for _, p := range parts {
 		got, err := c.receive(ctx, p.Content, o)
@@ -94,7 +111,7 @@ func (c *Catalog) AddSet(ctx context.Context, parts []SetPart, o AddOptions) (Im
 	}
 	slices.SortFunc(i.Files, func(a, b SetFile) int { return strings.Compare(a.Path, b.Path) })
 	i.Digest = setDigest(i.Files)
-	return c.commit(c.told(i, setListing(i.Files)), o.Name, all)
+	return c.commit(c.told(c.said(i, o), setListing(i.Files)), o.Name, all)
 }
 
 func checkParts(parts []SetPart) error {
@@ -183,8 +200,7 @@ func (w *watchedReader) Read(b []byte) (int, error) {
 
 // inspect looks at what came. Of an ISO it reads the whole structure, so that
 // none that is cut short enters the catalog.
-func (c *Catalog) inspect(got *received) (Image, error) {
-	i := Image{Digest: got.digest, Form: recipe.ISO, Size: got.size}
+func (c *Catalog) inspect(i Image, got *received) (Image, error) {
 	v, err := openVolume(got.file)
 	if errors.Is(err, iso.ErrNotISO) {
 		return c.inspectDisk(i, got, err)
@@ -203,7 +219,7 @@ func (c *Catalog) inspect(got *received) (Image, error) {
 		return Image{}, err
 	}
 	i.Label = listing.label
-	return got.index.tell(c.told(i, listing)), nil
+	return c.tells(got.file, got.index.tell(c.told(i, listing))), nil
 }
 
 func (c *Catalog) inspectDisk(i Image, got *received, noISO error) (Image, error) {
@@ -220,13 +236,6 @@ func (c *Catalog) commit(i Image, tag string, contents []*received) (Image, erro
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	i.Added = c.now().UTC()
-	before := c.images[i.Digest]
-	if i.Meta == nil {
-		i.Meta = before.Meta
-	}
-	if i.Traits == nil {
-		i.Traits = before.Traits
-	}
 	err := c.place(contents)
 	if err == nil {
 		err = c.record(i)

@@ -22,8 +22,6 @@ import (
 	"github.com/muster-boot/muster/images/recipe"
 )
 
-const fips = "its files do not tell whether it is a FIPS build; if it is, boot it from virtual media, because the initrd of such a build cannot fetch its root file system"
-
 func TestAddRecognisesAnInstallerAndTellsProgress(t *testing.T) {
 	c := open(t, t.TempDir())
 	data, err := os.ReadFile(makeISO(t, "COS_LIVE", kairos()))
@@ -47,8 +45,11 @@ func TestAddRecognisesAnInstallerAndTellsProgress(t *testing.T) {
 		Digest: got.Digest, Name: "palette-4.9", Form: recipe.ISO, Size: int64(len(data)), Family: "kairos", Label: "COS_LIVE",
 		Added: got.Added, Meta: map[string]string{"pe": "4.9"}, Tags: []string{"palette-4.9"},
 		Why: []string{"it has /boot/kernel, /boot/initrd, /rootfs.squashfs", "its volume label is COS_LIVE"},
-		Lacks: []string{"netboot leaves the user-data baked into it behind (/files-iso/config.yaml); boot it from virtual media if the host needs that", fips,
-			"it has no boot loader configuration in which kernel arguments can be changed"},
+		Lacks: []string{"netboot leaves the user-data baked into it behind (/files-iso/config.yaml); boot it from virtual media if the host needs that",
+			"it has no boot loader configuration in which kernel arguments can be changed", "/rootfs.squashfs does not say what it is: it is no squashfs",
+			"its root file system does not say which kairos it is, so it counts as an old one; image add --version kairos=VERSION says it",
+			"its root file system does not say whether it is fips; if it is, image add --trait fips says so"},
+		Own: recipe.Told{Version: map[string]string{}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

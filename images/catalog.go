@@ -44,12 +44,13 @@ type Image struct {
 	Why    []string          `json:"why,omitempty"`    // what the family was told by
 	Lacks  []string          `json:"lacks,omitempty"`  // what is missing, or what it cannot do
 	Meta   map[string]string `json:"meta,omitempty"`   // versions, said by who added it
-	Traits []string          `json:"traits,omitempty"` // of its recipe, said by who added it: its files do not tell
+	Traits []string          `json:"traits,omitempty"` // of its recipe, said by who added it
 	Files  []SetFile         `json:"files,omitempty"`  // of a set
 	Damage []Damage          `json:"damage,omitempty"` // that [Catalog.Scrub] found last
 
-	Name string   `json:"-"` // the tag that it was given last
-	Tags []string `json:"-"` // all that name it, in alphabetical order
+	Own  recipe.Told `json:"-"` // what its root file system says
+	Name string      `json:"-"` // the tag that it was given last
+	Tags []string    `json:"-"` // all that name it, in alphabetical order
 }
 
 // SetFile is one file of a set.

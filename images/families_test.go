@@ -21,7 +21,7 @@ func TestEachFamilyIsRecognisedByItsMedium(t *testing.T) {
 		name, family, label, files string
 		lacks                      string
 	}{
-		{"Palette", "kairos", "COS_LIVE", "boot/kernel boot/initrd rootfs.squashfs boot/grub2/grub.cfg", "FIPS"},
+		{"Palette", "kairos", "COS_LIVE", "boot/kernel boot/initrd rootfs.squashfs boot/grub2/grub.cfg", "which kairos it is"},
 		{"Palette with content", "kairos", "COS_LIVE", "boot/kernel boot/initrd rootfs.squashfs opt/spectrocloud/content/a.zst", "its content bundle"},
 		{"Palette for Trusted Boot", "kairos-uki", "UKI_ISO_INSTALL", "efiboot.img config.yaml", "signed EFI program"},
 		{"Debian netinst", "debian", "Debian_12.8.0_amd64_n", ".disk/info install.amd/vmlinuz install.amd/initrd.gz isolinux/txt.cfg EFI/boot/bootx64.efi", "cannot be netbooted"},

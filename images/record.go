@@ -97,20 +97,31 @@ func (c *Catalog) sweep(sub string, kept map[string]bool) error {
 // recognised looks at an image's content again.
 func (c *Catalog) recognised(i Image) Image {
 	listing, err := c.listing(i)
-	var x *indexRecord
 	if err == nil && i.Form == recipe.ISO {
-		x, err = c.indexOf(i)
+		var known Image
+		if known, err = c.recognisedISO(i, listing); err == nil {
+			return known
+		}
 	}
 	if err != nil {
 		i.Family, i.Why = "", nil
 		i.Lacks = []string{fmt.Sprintf("its content cannot be read (%v); add it again", err)}
 		return i
 	}
-	i = c.told(i, listing)
-	if x != nil {
-		i = x.tell(i)
+	return c.told(i, listing)
+}
+
+func (c *Catalog) recognisedISO(i Image, l recipe.Listing) (Image, error) {
+	x, err := c.indexOf(i)
+	if err != nil {
+		return Image{}, err
 	}
-	return i
+	f, err := os.Open(c.blob(i.Digest))
+	if err != nil {
+		return Image{}, err
+	}
+	defer f.Close()
+	return c.tells(f, x.tell(c.told(i, l))), nil
 }
 
 // told fills in what an image is.

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +23,7 @@ const maxFetched = 128 << 30
 // AddURL fetches an ISO or disk image and adds it as [Catalog.Add] does. Over
 // broken connections it goes on where it stopped, and so does a later call,
 // also of a later process. Of an image that is there already, by the digest
-// that o.Proof asks for, and with the traits of o if it has any, nothing is
+// that o.Proof asks for, and of which the same was said before, nothing is
 // fetched.
 func (c *Catalog) AddURL(ctx context.Context, url string, o AddOptions) (Image, error) {
 	proof, err := o.Proof.parse()
@@ -30,7 +31,7 @@ func (c *Catalog) AddURL(ctx context.Context, url string, o AddOptions) (Image, 
 		return Image{}, fmt.Errorf("add image: %w", err)
 	}
 	i, there := c.have(proof)
-	there = there && (o.Traits == nil || slices.Equal(i.Traits, o.Traits)) // else it is added again, with those
+	there = there && (o.Traits == nil || slices.Equal(i.Traits, o.Traits)) && (o.Meta == nil || maps.Equal(i.Meta, o.Meta)) // else it is added again, with those
 	if there && o.Name != "" {
 		return c.Tag(i.Digest, o.Name)
 	} else if there {

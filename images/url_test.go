@@ -116,6 +116,13 @@ func TestWhatIsThereIsNotFetched(t *testing.T) {
 			t.Errorf("with a trait: %v, %v after %d requests", again.Traits, err, len(m.asked))
 		}
 	}
+	proven.Meta = map[string]string{"agent": "4.9.7"}
+	for range 2 {
+		again, err = c.AddURL(t.Context(), m.URL+"/x.iso", proven)
+		if err != nil || again.Told().Version["agent"] != "4.9.7" || len(m.asked) != 3 {
+			t.Errorf("with a version: %v, %v after %d requests", again.Meta, err, len(m.asked))
+		}
+	}
 }
 
 func TestAFetchedImageThatCannotBeKeptLeavesNothing(t *testing.T) {

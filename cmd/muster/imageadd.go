@@ -67,8 +67,8 @@ func (s *session) imageAdd() *cobra.Command {
 	cmd.Flags().StringVar(&a.in.SHA256, "sha256", "", "digest that the image must have")
 	cmd.Flags().StringVar(&a.sums, "sums", "", "file or URL with digests as sha256sum writes them")
 	cmd.Flags().StringVar(&a.key, "minisign-key", "", "public key, or a file with it, that must have signed the image")
-	cmd.Flags().StringArrayVar(&a.in.Traits, "trait", nil, "what its files do not tell, such as fips; may come again")
-	cmd.Flags().StringArrayVar(&versions, "version", nil, "version that its files do not tell, as in kairos=4.0.3 or agent=4.9.7; may come again")
+	cmd.Flags().StringArrayVar(&a.in.Traits, "trait", nil, "what it does not say itself, such as content; may come again")
+	cmd.Flags().StringArrayVar(&versions, "version", nil, "version that it does not say itself, as in agent=4.9.7; may come again")
 	cmd.Flags().StringVar(&a.signature, "signature", "", "file with the signature")
 	return s.reading(cmd)
 }

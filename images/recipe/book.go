@@ -105,10 +105,11 @@ func (r Recipe) check() error {
 		wrong = append(wrong, errors.New("say what it is (about) and how an installation ends (ends)"))
 	}
 	wrong = append(wrong, r.checkWords()...)
+	wrong = append(wrong, r.checkTells()...)
 	if len(r.Needs) == 0 && r.Label == "" && r.Form != Disk {
 		wrong = append(wrong, errors.New("needs: without a path or a label every image would be of the family"))
 	}
-	for _, p := range slices.Concat(r.Paths(), r.Initrds, r.Media.Menus, given(r.Kernel, r.Rootfs, r.Media.File)) {
+	for _, p := range slices.Concat(r.Paths(), r.Initrds, r.Media.Menus, r.Tells.Files, given(r.Kernel, r.Rootfs, r.Media.File)) {
 		if p == "/" || path.Clean("/"+p) != p || strings.ContainsAny(p, " \n") {
 			wrong = append(wrong, fmt.Errorf("%q is not a clean absolute path", p))
 		}

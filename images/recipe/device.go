@@ -6,17 +6,18 @@ import (
 	"strings"
 )
 
-// kairosVersion is the key of a version that installers of the Kairos family go by.
-const kairosVersion = "kairos"
-
 // never is the version since which no installer does a thing.
 const never = "never"
 
 // byID tells whether the installer finds a disk by its name below
-// /dev/disk/by-id. Where nobody said which version it is, it may not.
+// /dev/disk/by-id. Where nobody knows which version it is, it may not.
 func (w writer) byID() bool {
-	since := w.recipe.Config.ByIDSince
-	return since == "" || since != never && atLeast(w.values.Version[kairosVersion], since)
+	for of, since := range w.recipe.Config.ByIDSince {
+		if since != never && atLeast(w.values.Version[of], since) {
+			return true
+		}
+	}
+	return len(w.recipe.Config.ByIDSince) == 0
 }
 
 // device is the disk as the installer finds it. A kernel's name may be another

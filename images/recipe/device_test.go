@@ -9,24 +9,28 @@ import (
 )
 
 func TestADiskIsNamedAsTheInstallerFindsIt(t *testing.T) {
-	for _, tc := range []struct{ family, version, want string }{
-		{"kairos", "3.2.0", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1"},
-		{"kairos", "v4.0.3", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1"},
-		{"kairos", "3.10", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1"},
-		{"kairos", "3.1.9", "/dev/nvme0n1"},
-		{"kairos", "3", "/dev/nvme0n1"},
-		{"kairos", "", "/dev/nvme0n1"},
-		{"kairos", "latest", "/dev/nvme0n1"},
-		{"kairos-uki", "4.1.2", "/dev/nvme0n1"},
+	for _, tc := range []struct{ family, of, version, want string }{
+		{"kairos", "kairos", "3.2.0", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1"},
+		{"kairos", "kairos", "v4.0.3", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1"},
+		{"kairos", "kairos", "3.10", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1"},
+		{"kairos", "kairos", "3.1.9", "/dev/nvme0n1"},
+		{"kairos", "kairos", "v0.0.1", "/dev/nvme0n1"},
+		{"kairos", "kairos-init", "v0.8.4", "/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_S1"},
+		{"kairos", "kairos-init", "none", "/dev/nvme0n1"},
+		{"kairos", "agent", "4.9.7", "/dev/nvme0n1"},
+		{"kairos", "kairos", "3", "/dev/nvme0n1"},
+		{"kairos", "kairos", "", "/dev/nvme0n1"},
+		{"kairos", "kairos", "latest", "/dev/nvme0n1"},
+		{"kairos-uki", "kairos", "4.1.2", "/dev/nvme0n1"},
 	} {
 		v := values()
-		v.Disk.Kernel, v.Version = "nvme0n1", map[string]string{"kairos": tc.version}
+		v.Disk.Kernel, v.Version = "nvme0n1", map[string]string{tc.of: tc.version}
 		got := string(rendered(t, tc.family, MainDocument, v, Source{}))
 		if !strings.Contains(got, `"device": "`+tc.want+`"`) {
-			t.Errorf("%s %q does not get %s:\n%s", tc.family, tc.version, tc.want, got)
+			t.Errorf("%s with %s %q does not get %s:\n%s", tc.family, tc.of, tc.version, tc.want, got)
 		}
 		if guarded := strings.Contains(got, "see that the disk is the one that was verified"); guarded == strings.Contains(tc.want, "by-id") {
-			t.Errorf("%s %q is guarded: %t", tc.family, tc.version, guarded)
+			t.Errorf("%s with %s %q is guarded: %t", tc.family, tc.of, tc.version, guarded)
 		}
 	}
 }

@@ -52,6 +52,7 @@ type Recipe struct {
 	Carried []Transport          `yaml:"ways"`
 	Not     map[Transport]string `yaml:"not"`
 	Traits  []Trait              `yaml:"traits"`
+	Tells   Tells                `yaml:"tells"` // what the files in its root file system tell of an image
 
 	LeavesBehind []Left   `yaml:"leaves_behind"`
 	Cannot       []string `yaml:"cannot"` // sentences, said of every image of the family
@@ -71,10 +72,11 @@ type Config struct {
 	Netboot string `yaml:"netboot"`
 	Media   string `yaml:"media"`
 	Seed    string `yaml:"seed"`
-	// ByIDSince is the first version of Kairos whose installer finds a disk by its
-	// name below /dev/disk/by-id; "never": none does; empty: the family's always did.
-	ByIDSince string `yaml:"by_id_since"`
-	Install   string `yaml:"install"` // of Ignition: the command, a template, by which the live system writes the disk
+	// ByIDSince are, by what a version is of, the first whose installer finds a
+	// disk by its name below /dev/disk/by-id; "never": none does. One that is
+	// reached is enough. Empty: the family's always did.
+	ByIDSince map[string]string `yaml:"by_id_since"`
+	Install   string            `yaml:"install"` // of Ignition: the command, a template, by which the live system writes the disk
 }
 
 // Static is how a host is told a fixed address, beside what the format of its

@@ -23,7 +23,7 @@ type Values struct {
 	Secrets map[string]string
 	After   string            // "reboot" or "poweroff", when installed
 	Ship    bool              // the installed system powers off where the answer to URLs.Booted is the word poweroff
-	Version map[string]string // of the image, by what it is of, such as kairos; said by who added it
+	Version map[string]string // of the image, by what it is of, such as kairos
 	Label   string            // volume label of the medium that the host boots; empty where there is none
 	URL     URLs
 	Handoff map[string]any // the hand-off driver's own cloud-config keys

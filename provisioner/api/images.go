@@ -79,8 +79,8 @@ var (
 		{"file", "the content's name in sums"},
 		{"minisign_key", "public key that must have made the signature"},
 		{"signature", "over the content, made with minisign"},
-		{"trait", "what its files do not tell, such as fips; may come again"},
-		{"version", "what it is of and the version, as in kairos=4.0.3; may come again"},
+		{"trait", "of its family, such as content, beside what it says itself; may come again"},
+		{"version", "what it is of and the version, as in agent=4.9.7; it counts before what the image says itself; may come again"},
 	}
 )
 

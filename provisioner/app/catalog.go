@@ -35,7 +35,7 @@ func (c catalog) Get(_ context.Context, ref string) (v1.Image, error) {
 	}
 	if r, known := c.images.Recipe(i); known {
 		shape.Recipe = recipeShape(r)
-		for _, w := range r.Ways(i.Traits...) {
+		for _, w := range r.Ways(i.Told().Traits...) {
 			shape.Recipe.Ways = append(shape.Recipe.Ways, v1.Way{Transport: string(w.Transport), WhyNot: barred(c.images, i, r, w.Transport)})
 		}
 	}
@@ -139,9 +139,10 @@ func imageShapes(list []images.Image) []v1.Image {
 }
 
 func imageShape(i images.Image) v1.Image {
+	told := i.Told()
 	shape := v1.Image{
 		Digest: i.Digest, Name: i.Name, Tags: i.Tags, Form: string(i.Form), Size: i.Size, Family: i.Family, Label: i.Label,
-		Added: i.Added, Why: i.Why, Lacks: i.Lacks, Version: i.Meta, Coding: i.Coding, Traits: i.Traits,
+		Added: i.Added, Why: i.Why, Lacks: i.Lacks, Version: told.Version, Coding: i.Coding, Traits: told.Traits,
 	}
 	for _, d := range i.Damage {
 		shape.Damage = append(shape.Damage, v1.Damage{File: d.File, Expected: d.Expected, Seen: d.Seen, Why: d.Why})

@@ -186,7 +186,7 @@ func (b *boots) offers(image images.Image, rec recipe.Recipe, h provisioner.Host
 	for _, t := range rec.Carried {
 		offers = append(offers, lifecycle.Offer{Way: provisioner.Way(t), Barred: b.barred(image, rec, t, h)})
 	}
-	for _, w := range rec.Ways(image.Traits...) {
+	for _, w := range rec.Ways(image.Told().Traits...) {
 		if !slices.Contains(rec.Carried, w.Transport) {
 			offers = append(offers, lifecycle.Offer{Way: provisioner.Way(w.Transport), Barred: b.barred(image, rec, w.Transport, h)})
 		}
@@ -208,7 +208,7 @@ func (b *boots) barred(image images.Image, rec recipe.Recipe, t recipe.Transport
 // barred says why the image cannot reach any host by a transport; nothing: it
 // can.
 func barred(c *images.Catalog, image images.Image, rec recipe.Recipe, t recipe.Transport) string {
-	if err := rec.WhyNot(t, image.Traits...); err != nil {
+	if err := rec.WhyNot(t, image.Told().Traits...); err != nil {
 		return err.Error()
 	}
 	if t != recipe.Medium && t != recipe.UEFIHTTP {
@@ -226,7 +226,7 @@ func (b *boots) values(order provisioner.Order, h provisioner.Host, image images
 	v := recipe.Values{
 		Site: b.site, Order: recipe.Order{Name: string(order.Name)},
 		Host:    recipe.Identity{ID: string(h.ID), Name: hostName(h), Serial: h.Intent.Row.Serial, UUID: h.Intent.Row.UUID, MACs: h.Intent.Row.MACs},
-		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(lifecycle.After(h)), Ship: h.Intent.Ship, Label: image.Label, Version: image.Meta, Handoff: carry,
+		Attempt: string(h.Status.Attempt.ID), Disk: target(h), After: string(lifecycle.After(h)), Ship: h.Intent.Ship, Label: image.Label, Version: image.Told().Version, Handoff: carry,
 		Secrets: map[string]string{},
 		Network: fixed(h.Intent.Row.Static),
 		URL: recipe.URLs{
@@ -317,7 +317,8 @@ func hiddenIn(c handoff.Carry) []string {
 // Image implements [engine.Installer].
 func (b *boots) Image(digest string) (handoff.Image, bool) {
 	image, err := b.catalog.Get(digest)
-	return handoff.Image{Name: title(image), Family: image.Family, Traits: image.Traits, Meta: image.Meta}, err == nil
+	told := image.Told()
+	return handoff.Image{Name: title(image), Family: image.Family, Traits: told.Traits, Version: told.Version}, err == nil
 }
 
 // masked is what is shown in the place of a secret.

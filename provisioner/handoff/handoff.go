@@ -70,10 +70,10 @@ type Batch struct {
 
 // Image is what a driver may know of an image.
 type Image struct {
-	Name   string
-	Family string
-	Traits []string
-	Meta   map[string]string // versions, as said when it was added
+	Name    string
+	Family  string
+	Traits  []string
+	Version map[string]string // by what it is of, such as agent
 }
 
 // State is what a driver keeps of one order: its own JSON, sealed wherever it

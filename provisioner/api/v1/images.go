@@ -12,13 +12,13 @@ type Image struct {
 	Family  string            `json:"family"`
 	Label   string            `json:"label"`
 	Coding  string            `json:"coding"` // of a disk: raw, gzip, xz, zstd, qcow2
-	Traits  []string          `json:"traits"` // that whoever added it said it has; never null
+	Traits  []string          `json:"traits"` // that it, or whoever added it, says it has; never null
 	Added   time.Time         `json:"added"`
-	Why     []string          `json:"why"`    // how its family was recognised; never null
-	Lacks   []string          `json:"lacks"`  // what it has not, or cannot do; never null
-	Damage  []Damage          `json:"damage"` // that a scrub found; never null
-	Version map[string]string `json:"version"`
-	Orders  []string          `json:"orders"` // that name it; never null
+	Why     []string          `json:"why"`     // how its family was recognised; never null
+	Lacks   []string          `json:"lacks"`   // what it has not, or cannot do; never null
+	Damage  []Damage          `json:"damage"`  // that a scrub found; never null
+	Version map[string]string `json:"version"` // by what it is of, such as kairos or agent: as whoever added it said, then as it says itself
+	Orders  []string          `json:"orders"`  // that name it; never null
 
 	// Only in an answer about one image.
 	Recipe  *Recipe   `json:"recipe,omitempty"`
@@ -70,8 +70,8 @@ type NewImage struct {
 	Key       string `json:"key"`       // minisign public key
 	Signature string `json:"signature"` // over the content, made with minisign
 
-	Traits  []string          `json:"traits,omitempty"`  // what its files do not tell, such as fips
-	Version map[string]string `json:"version,omitempty"` // by what it is of, such as kairos or agent; its files do not tell
+	Traits  []string          `json:"traits,omitempty"`  // of its family, such as content, beside what it says itself
+	Version map[string]string `json:"version,omitempty"` // by what it is of, such as agent; it counts before what the image says itself
 }
 
 // NewTag names the image that a tag is to name.

@@ -82,8 +82,8 @@ func (c *check) token(ctx context.Context) {
 	}
 }
 
-// agentMeta are the keys under which an image's agent version may be kept.
-var agentMeta = []string{"agent", "stylus", "pe"}
+// agentNames are what the version of an image's agent may be said to be of.
+var agentNames = []string{"agent", "stylus", "pe"}
 
 // agents compares the agents in the images with the one that belongs to this
 // Palette: another one may work, or replace itself without end.
@@ -109,8 +109,8 @@ func (c *check) agents(ctx context.Context) {
 }
 
 func agentOf(i handoff.Image) string {
-	for _, key := range agentMeta {
-		if v := i.Meta[key]; v != "" {
+	for _, key := range agentNames {
+		if v := i.Version[key]; v != "" {
 			return v
 		}
 	}

@@ -405,10 +405,10 @@ func TestCheckNamesAllThatWouldGoWrong(t *testing.T) {
 		{"wrong key", func(r *room) { r.up.SetKey("another") }, "takes the API key in", ""},
 		{"no key file", func(r *room) { _ = os.Remove(r.settings.KeyFile) }, "The secret file cannot be read", ""},
 		{"another agent", func(r *room) {
-			r.batch.Images["d1"] = handoff.Image{Name: "edge-4.6", Meta: map[string]string{"pe": "4.6.21"}}
+			r.batch.Images["d1"] = handoff.Image{Name: "edge-4.6", Version: map[string]string{"pe": "4.6.21"}}
 		}, "Image edge-4.6 has agent 4.6.21, but 4.9.7 belongs to Palette", ""},
 		{"another agent, and any is allowed", func(r *room) {
-			r.batch.Images["d1"] = handoff.Image{Name: "edge-4.6", Meta: map[string]string{"pe": "4.6.21"}}
+			r.batch.Images["d1"] = handoff.Image{Name: "edge-4.6", Version: map[string]string{"pe": "4.6.21"}}
 			r.batch.Options["agent_version"] = "any"
 		}, "", "the order takes any"},
 		{"agent not known", func(r *room) { r.batch.Images["d1"] = handoff.Image{Name: "edge"} }, "", "is not known; Palette's is 4.9.7"},
@@ -438,7 +438,7 @@ func TestCheckNamesAllThatWouldGoWrong(t *testing.T) {
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			r := newRoom(t)
-			r.batch.Images["d1"] = handoff.Image{Name: "edge-4.9", Meta: map[string]string{"agent": "v4.9.7"}}
+			r.batch.Images["d1"] = handoff.Image{Name: "edge-4.9", Version: map[string]string{"agent": "v4.9.7"}}
 			h := r.host(1)
 			h.Status.Phase = provisioner.Expected
 			r.batch.Hosts = []provisioner.Host{h}

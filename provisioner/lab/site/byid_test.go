@@ -32,6 +32,9 @@ func TestTheScoutNamesDisksAsTheInstalledSystemsUdevDoes(t *testing.T) {
 	if err := s.Order(t.Context(), yaml, manifest); err != nil {
 		t.Fatal(err)
 	}
+	if image, err := s.Client.Image(t.Context(), ApplianceImage); err != nil || image.Version["kairos"] != "v3.5.0" {
+		t.Errorf("its root file system was not read: %v, %v, lacks %q", image.Version, err, image.Lacks)
+	}
 	if _, err := s.Muster(t.Context(), "order", "start", "batch"); err != nil {
 		t.Fatal(err)
 	}

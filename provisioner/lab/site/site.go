@@ -248,7 +248,7 @@ func (s *Site) Equip(ctx context.Context) error {
 	if _, err := s.Muster(ctx, "ramdisk", "build", "--kernel", deb, "--scout", s.opts.Programs.Scout, "--shim", shim, "--grub", grub); err != nil {
 		return err
 	}
-	_, err = s.Muster(ctx, "image", "add", iso, "--name", ApplianceImage, "--version", "kairos=3.5.0") // its installer finds disks as that one's does
+	_, err = s.Muster(ctx, "image", "add", iso, "--name", ApplianceImage)
 	return err
 }
 
