@@ -39,7 +39,7 @@ type Record struct {
 	Writes   []provisioner.Write   `json:"writes"`   // destructive acts that were begun
 	Given    *Given                `json:"given"`    // by the last install attempt; null: nothing
 	BMC      *BMC                  `json:"bmc"`      // null: muster drives none
-	Errands  []provisioner.Errand  `json:"errands"`  // of the BMC, in the last attempt
+	Errands  []provisioner.Errand  `json:"errands"`  // of the BMC, the last ones of all attempts
 	Booted   *provisioner.CallHome `json:"booted"`   // the installed system's call; null: none came
 	Handoff  Handoff               `json:"handoff"`
 
