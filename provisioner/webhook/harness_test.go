@@ -246,6 +246,25 @@ func (w *world) moves(id provisioner.HostID, times int) {
 	}
 }
 
+var errFull = errors.New("no space left on device")
+
+// full is a store on a full disk, until so many webhooks failed to begin.
+type full struct {
+	store.Engine
+	mu   sync.Mutex
+	left int
+}
+
+func (f *full) Txn(ctx context.Context, conds []store.Cond, ops []store.Op) (uint64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(conds) == 1 && f.left > 0 {
+		f.left--
+		return 0, errFull
+	}
+	return f.Engine.Txn(ctx, conds, ops)
+}
+
 var errKilled = errors.New("the server was killed")
 
 // killing dies instead of writing the n-th cursor.

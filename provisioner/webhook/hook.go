@@ -85,19 +85,26 @@ func place(text string) string {
 
 // States are how the hooks do, in the order of the configuration.
 func (o *Outbox) States() []State {
+	o.mu.Lock()
+	trouble := o.trouble
+	o.mu.Unlock()
 	states := make([]State, 0, len(o.hooks))
 	for _, h := range o.hooks {
-		states = append(states, h.snapshot())
+		states = append(states, h.snapshot(trouble))
 	}
 	return states
 }
 
-func (h *hook) snapshot() State {
+// snapshot is how h does; whole is the trouble of all hooks.
+func (h *hook) snapshot(whole problem) State {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s, p := h.state, h.trouble
 	if p.say == "" {
 		p = h.refusal
+	}
+	if p.say == "" {
+		p = whole
 	}
 	s.Problem, s.Since, s.Next = p.say, p.since, p.next
 	for id, head := range h.heads {

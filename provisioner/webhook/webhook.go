@@ -15,6 +15,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -54,6 +55,9 @@ type Options struct {
 type Outbox struct {
 	Options
 	hooks []*hook
+
+	mu      sync.Mutex
+	trouble problem // of reading what is to be delivered
 }
 
 // New returns an outbox that has delivered nothing yet. An error says which
@@ -79,7 +83,7 @@ func (o *Outbox) Run(ctx context.Context) error {
 		return nil
 	}
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return o.follow(ctx) })
+	g.Go(func() error { return o.keepUp(ctx) })
 	for _, h := range o.hooks {
 		for range lanes {
 			g.Go(func() error { return h.run(ctx) })
@@ -89,6 +93,48 @@ func (o *Outbox) Run(ctx context.Context) error {
 		return fmt.Errorf("deliver webhooks: %w", err)
 	}
 	return nil
+}
+
+// keepUp follows the journal until ctx ends. A failure, such as a full disk, is
+// said and tried again: whoever runs an outbox stops the server where it ends.
+func (o *Outbox) keepUp(ctx context.Context) error {
+	for failures := 1; ; failures++ {
+		err := o.follow(ctx)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if !o.inTrouble() {
+			failures = 1
+		}
+		pause := pauseAfter(failures, longPause)
+		o.note(fmt.Sprintf("What is to be delivered cannot be read: %v. It is tried again.", err), pause)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (o *Outbox) inTrouble() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.trouble.say != ""
+}
+
+// note says what keeps the journal from being read; empty: nothing does.
+func (o *Outbox) note(say string, pause time.Duration) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if say == "" {
+		o.trouble = problem{}
+		return
+	}
+	if say != o.trouble.say {
+		o.Log.Error().Msg(say)
+	}
+	now := o.Now()
+	o.trouble = o.trouble.is(say, now, now.Add(pause))
 }
 
 // follow puts hosts into the hooks' queues as entries are committed. Where the
@@ -102,6 +148,7 @@ func (o *Outbox) follow(ctx context.Context) error {
 		if err := o.catchUp(ctx); err != nil {
 			return err
 		}
+		o.note("", 0)
 		err = o.Store.Follow(ctx, revision, func(_ uint64, entries []provisioner.Entry) error {
 			for _, e := range entries {
 				for _, h := range o.hooks {

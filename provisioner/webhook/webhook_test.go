@@ -340,6 +340,30 @@ func TestAHookBeginsWhenItIsFirstConfiguredAndGoesOnWhereItWas(t *testing.T) {
 	})
 }
 
+// TestAFullDiskStopsNoServer: whoever waits for the outbox's end would stop the
+// boot plane with it.
+func TestAFullDiskStopsNoServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		kv := &full{Engine: bolt(t, boltstore.Options{}), left: 3}
+		r := newReceiver(t)
+		w := open(t, kv, r.dial, r.hook("cmdb"))
+		synctest.Wait()
+		if s := w.outbox.States()[0]; !strings.Contains(s.Problem, errFull.Error()) || s.Next.IsZero() {
+			t.Errorf("with a full disk it says %+v", s)
+		}
+		time.Sleep(time.Hour)
+		w.moves("h-a", 2)
+		time.Sleep(time.Minute)
+		taken, _, _ := r.got()
+		if s := w.outbox.States()[0]; !slices.Equal(taken, ids("h-a", 1, 2)) || s.Problem != "" {
+			t.Errorf("with room again it delivered %q: %+v", taken, s)
+		}
+		w.stop()
+		r.server.Close()
+		_ = kv.Close()
+	})
+}
+
 func TestAHookIsToldWhatItWants(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		kv := bolt(t, boltstore.Options{})
