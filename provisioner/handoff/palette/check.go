@@ -2,6 +2,7 @@ package palette
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -123,6 +124,10 @@ func plain(version string) string { return strings.TrimPrefix(strings.TrimSpace(
 // stale looks for records that would stand in the way of a host.
 func (c *check) stale(ctx context.Context, project string) {
 	records, err := c.lookout.hosts(ctx, project, 0)
+	if errors.Is(err, errLooking) {
+		c.wrong(fmt.Sprintf("Palette at %s is being asked for its Edge hosts just now, for other hosts: ask again in a few seconds.", c.settings.Endpoint))
+		return
+	}
 	if err != nil {
 		c.wrong(c.sentence(err))
 		return

@@ -393,6 +393,18 @@ func TestATokenFromAFileIsCheckedAndLeftAlone(t *testing.T) {
 	}
 }
 
+func TestCheckSaysWhatToDoWhilePaletteIsAskedForAnotherOrder(t *testing.T) {
+	r := newRoom(t)
+	project, err := r.projectUID(t.Context(), "edge", 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.lookout.views[project] = &view{looking: true}
+	if got := strings.Join(r.Check(t.Context(), r.batch).Wrong, " "); !strings.Contains(got, "again in a few seconds") {
+		t.Errorf("it says %q", got)
+	}
+}
+
 func TestCheckNamesAllThatWouldGoWrong(t *testing.T) {
 	for _, tc := range []struct {
 		name string
