@@ -22,7 +22,8 @@ type auth struct {
 	sessions       []*session
 	wrong          int       // wrong passwords in a row
 	locked         time.Time // until when
-	opened, leaked int
+	opened         int
+	left           []*session // timed out, and nobody came back with their tokens
 }
 
 type session struct {
@@ -66,6 +67,7 @@ func (e *Emulator) identify(r *request) (answer, bool) {
 				return answer{}, false
 			}
 		}
+		e.auth.left = slices.DeleteFunc(e.auth.left, func(s *session) bool { return s.token == token })
 		return e.refuse("unauthorized"), true
 	}
 	user, password, ok := r.BasicAuth()
@@ -94,8 +96,9 @@ func (e *Emulator) login(user, password string) (answer, bool) {
 	return e.refuse("unauthorized"), true
 }
 
-// expire drops the sessions that nobody used for the time-out. What times out
-// was never deleted: it counts as leaked.
+// expire drops the sessions that nobody used for the time-out. One that times out
+// was never deleted: it counts as leaked, unless its user still comes with it, as
+// a slow one does.
 func (e *Emulator) expire() {
 	timeout := e.opts.seconds(e.rules.Session.Timeout)
 	if timeout == 0 {
@@ -106,7 +109,7 @@ func (e *Emulator) expire() {
 		if now.Sub(s.used) <= timeout {
 			return false
 		}
-		e.auth.leaked++
+		e.auth.left = append(e.auth.left, s)
 		return true
 	})
 }
@@ -228,12 +231,12 @@ func (e *Emulator) changeAccount(r *request) answer {
 }
 
 // Sessions counts the sessions that are open, those ever opened, and those that
-// had to time out because nobody deleted them.
+// had to time out because nobody deleted them, nor came back with them.
 func (e *Emulator) Sessions() (open, opened, leaked int) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.expire()
-	return len(e.auth.sessions), e.auth.opened, e.auth.leaked
+	return len(e.auth.sessions), e.auth.opened, len(e.auth.left)
 }
 
 // Locked tells whether wrong passwords have locked the account.

@@ -280,6 +280,14 @@ func TestTheWebServerFollowsTheProduct(t *testing.T) {
 				b.t.Errorf("%d open of %d, %d leaked", open, opened, leaked)
 			}
 		}},
+		{name: "3.9 one that timed out under its user is not leaked", personality: "ami", with: changed, check: func(b *bench) {
+			token := login(b).header.Get("X-Auth-Token")
+			b.await("the time-out", func() bool { open, _, _ := b.Sessions(); return open == 0 })
+			b.refused(b.ask("GET", b.systemPath(), nil, "X-Auth-Token", token), 401, "NoValidSession")
+			if _, _, leaked := b.Sessions(); leaked != 0 {
+				b.t.Errorf("%d leaked", leaked)
+			}
+		}},
 		{name: "3.9 iLO: a connection used again is reset", personality: "ilo5", check: func(b *bench) {
 			if err := b.untilReset(b.rules.HTTP.ResetReused + 1); err == nil {
 				b.t.Error("no reset came")
