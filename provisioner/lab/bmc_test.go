@@ -70,7 +70,7 @@ func TestSushyBootsAHostFromItsMedium(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	out, err := station(t, l).Command(ctx, "/usr/bin/python3", "testdata/sushy_boot.py",
+	out, err := station(t, l).Command(ctx, "/usr/bin/python3", "../../redfish/bmctest/testdata/sushy_boot.py", "--leave",
 		h.BMC().URL(), h.BMC().User(), h.BMC().Password(), "http://10.77.0.1/media/"+filepath.Base(iso)).CombinedOutput()
 	if err != nil {
 		t.Fatalf("python3-sushy (is it installed? run make lab): %v\n%s", err, out)

@@ -35,7 +35,7 @@ func TestSushyBootsWhereRealBMCsLetIt(t *testing.T) {
 			if c.personality == "openbmc" {
 				url = b.tls
 			}
-			want := []string{"power Off", "inserted True", "override " + c.target + " Once", "on", "inserted False", "off"}
+			want := []string{"serial " + b.rules.Identity(7).Serial, "power Off", "inserted True", "override " + c.target + " Once", "on", "inserted False", "off"}
 			if got := b.sushy(url); !slices.Equal(got, want) {
 				t.Fatalf("sushy said %q; the host did %q", got, b.host.History())
 			}

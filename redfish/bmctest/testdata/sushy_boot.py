@@ -1,23 +1,28 @@
 """Boots an image from virtual media with sushy, as ironic's users would.
 
-Arguments: URL, user, password, image, how often to try. Prints one line for
-each thing done, or the error at which it stopped.
+Prints one line for each thing done, or the error at which it stopped. With
+--leave the host is left on, its medium in.
 """
-import sys
+import argparse
 import time
 
 import sushy
 from sushy import exceptions
 
-url, user, password, image = sys.argv[1:5]
+arguments = argparse.ArgumentParser(description=__doc__)
+for name in ("url", "user", "password", "image"):
+    arguments.add_argument(name)
+arguments.add_argument("--leave", action="store_true")
+said = arguments.parse_args()
 
 
 def settle(system, state):
-    for _ in range(1000):
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         system.refresh(force=True)
         if system.power_state == state:
             return
-        time.sleep(0.01)
+        time.sleep(0.05)
     raise RuntimeError("power never was %s" % state)
 
 
@@ -35,11 +40,12 @@ def drive(manager):
 
 
 def run():
-    root = sushy.Sushy(url, username=user, password=password, verify=False)
+    root = sushy.Sushy(said.url, username=said.user, password=said.password, verify=False)
     system = root.get_system_collection().get_members()[-1]
+    print("serial", system.serial_number)
     print("power", system.power_state.value)
     medium = drive(root.get_manager_collection().get_members()[0])
-    medium.insert_media(image)
+    medium.insert_media(said.image)
     medium.refresh(force=True)
     print("inserted", medium.inserted)
     system.set_system_boot_options(sushy.BOOT_SOURCE_TARGET_CD, sushy.BOOT_SOURCE_ENABLED_ONCE, sushy.BOOT_SOURCE_MODE_UEFI)
@@ -48,6 +54,8 @@ def run():
     system.reset_system(sushy.RESET_ON)
     settle(system, sushy.PowerState.ON)
     print("on")
+    if said.leave:
+        return
     medium.eject_media()
     medium.refresh(force=True)
     print("inserted", medium.inserted)
