@@ -33,6 +33,7 @@ func newSite(t *testing.T, personality string) site {
 	if err != nil {
 		t.Fatal(err)
 	}
+	p.Session.Timeout *= 20 // the BMC's seconds are short, and this machine may be busy for several
 	host := bmctest.NewPaper(bmctest.PaperOptions{Identity: p.Identity(7), Second: second})
 	e, err := bmctest.Start(bmctest.Options{Personality: p, Second: second, Password: "initial-secret", Machine: host})
 	if err != nil {

@@ -158,6 +158,7 @@ func TestNoSessionIsLeftWhenConnectFails(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			s.intercept = func(w http.ResponseWriter, r *http.Request) bool {
 				if r.URL.Path == path {
+					s.over(r)
 					cancel()
 					<-r.Context().Done() // so that no answer is faster
 					return true

@@ -26,7 +26,7 @@ type standin struct {
 	sessions  map[string]bool
 	opened    int // sessions ever
 	asked     []string
-	underWay  int // requests
+	underWay  map[*http.Request]bool
 	most      int // of them at once
 	password  string
 	basic     bool                                              // no session service
@@ -49,7 +49,7 @@ const (
 func ref(path string) map[string]any { return map[string]any{"@odata.id": path} }
 
 func newStandin(t *testing.T) *standin {
-	s := &standin{t: t, password: "right", sessions: map[string]bool{}, tree: map[string]map[string]any{
+	s := &standin{t: t, password: "right", sessions: map[string]bool{}, underWay: map[*http.Request]bool{}, tree: map[string]map[string]any{
 		"/redfish/v1": {
 			"RedfishVersion": "1.6.0", "UUID": "u", "Vendor": "Contoso",
 			"Systems": ref("/redfish/v1/Systems"), "Managers": ref("/redfish/v1/Managers"),
@@ -100,13 +100,21 @@ func anyList(texts []string) []any {
 	return list
 }
 
+// over notes that a request has ended, or that its client has given it up: the
+// server sees that later, when the next may have come.
+func (s *standin) over(r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.underWay, r)
+}
+
 func (s *standin) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
-	s.underWay++
-	s.most = max(s.most, s.underWay)
+	s.underWay[r] = true
+	s.most = max(s.most, len(s.underWay))
 	s.asked = append(s.asked, r.Method+" "+r.URL.Path)
 	s.mu.Unlock()
-	defer func() { s.mu.Lock(); s.underWay--; s.mu.Unlock() }()
+	defer s.over(r)
 	if s.intercept != nil && s.intercept(w, r) {
 		return
 	}
