@@ -132,7 +132,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		select {
 		case <-stuck:
 		case <-req.Context().Done():
-			return
+			panic(http.ErrAbortHandler) // to return says 200, which a client that gives up may still read
 		}
 	}
 	if fails != nil {
