@@ -68,7 +68,7 @@ type Options struct {
 
 // Sizes of the engine.
 const (
-	workers   = 4
+	workers   = 32 // most wait for a service or a host that a hand-off's driver asks
 	maxSteps  = 16 // moves in one settling; more means that the table turns in a circle
 	leaseName = "engine"
 	leaseTTL  = 15 * time.Second

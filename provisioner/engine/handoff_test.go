@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -463,4 +464,43 @@ func TestAHandoffThatOnlyAPersonCanMendIsSaidToOne(t *testing.T) {
 	if says := lifecycle.Awaiting(s.settled(t)); says != "Awaited: the service to see the host." {
 		t.Errorf("put back, it says %q", says)
 	}
+}
+
+// silent is a hand-off whose hosts do not answer: whoever asks waits.
+type silent struct {
+	*service
+	asked chan struct{} // gets one for each that waits
+}
+
+func (s silent) Confirm(ctx context.Context, _ handoff.Batch, _ provisioner.Host) (handoff.Result, error) {
+	select {
+	case s.asked <- struct{}{}:
+	default:
+	}
+	<-ctx.Done()
+	return handoff.Result{Waits: "the host to answer."}, nil
+}
+
+func TestHostsThatDoNotAnswerTheirHandoffHoldNobodyUp(t *testing.T) {
+	const quiet = 20 // as many may restart at once on a line
+	d := silent{newService(), make(chan struct{}, quiet)}
+	s, bmcs := bmcSite(t, nil, with(d))
+	s.untilDone(t, hostID, provisioner.ErrandNetwork)
+	for i := range quiet {
+		h := provisioner.Host{ID: provisioner.HostID(fmt.Sprintf("h-q%d", i)), Intent: provisioner.Intent{Order: "o1", Handoff: "service", Image: "d1"}}
+		h.Intent.Row.Serial = fmt.Sprintf("SN-q%d", i)
+		h.Status = provisioner.Status{Phase: provisioner.Installed, Since: s.clock.now(), Deadline: s.clock.now().Add(time.Hour),
+			Attempt: provisioner.Attempt{ID: provisioner.AttemptID(fmt.Sprintf("a-q%d", i)), Phase: provisioner.Installing}}
+		if err := s.Store.Commit(t.Context(), change(h)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range min(quiet, workers) {
+		<-d.asked
+	}
+	s.change(t, func(h *provisioner.Host) { h.Intent.Requests.Retry++ })
+	s.until(t, hostID, "another survey", func(provisioner.Host) bool {
+		surveys := slices.DeleteFunc(bmcs.sent(hostID), func(do provisioner.ErrandKind) bool { return do != provisioner.ErrandSurvey })
+		return len(surveys) == 2
+	})
 }
