@@ -516,6 +516,26 @@ func TestAHostIsPreparedThoughPaletteIsAway(t *testing.T) {
 	}
 }
 
+// TestPaletteThatIsAwayIsNotAskedForEachHost: each that asks waits for as long as
+// a lost packet takes.
+func TestPaletteThatIsAwayIsNotAskedForEachHost(t *testing.T) {
+	r := newRoom(t)
+	r.up.Fail(palettetest.Faults{Status: 503})
+	for range 20 {
+		if _, err := r.Open(t.Context(), r.batch); provisioner.KindOf(err) != provisioner.Retry {
+			t.Fatalf("it opens while Palette is away: %v", err)
+		}
+	}
+	if n := r.up.Counts().Requests; n != 1 {
+		t.Errorf("20 hosts asked %d times", n)
+	}
+	r.up.Fail(palettetest.Faults{})
+	r.clock.advance(lookAgain)
+	if _, err := r.Open(t.Context(), r.batch); err != nil {
+		t.Errorf("it is there again: %v", err)
+	}
+}
+
 func TestAPreviewAsksNobodyAndShowsNoToken(t *testing.T) {
 	r := newRoom(t)
 	b := r.opened(t)

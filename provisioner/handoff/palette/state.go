@@ -81,7 +81,7 @@ func (d *Driver) Open(ctx context.Context, b handoff.Batch) (handoff.Opened, err
 	if t, ok := st.last(); ok && st.Name == o.Project && t.lasting(d.now()) && (o.Token.File != "") == !t.Made && d.current(o, t) {
 		return handoff.Opened{State: b.State}, nil
 	}
-	if st.Project, err = d.projectUID(ctx, o.Project, 0); err != nil {
+	if st.Project, err = d.projectUID(ctx, o.Project, lookEvery); err != nil {
 		return handoff.Opened{}, d.fault(err)
 	}
 	st.Name = o.Project
