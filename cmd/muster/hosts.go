@@ -18,11 +18,11 @@ func (s *session) hostCommands() *cobra.Command {
 	return group("host", "Hosts: a HOST is an id, serial, name or MAC",
 		s.hostList(), s.hostShow(), s.hostWatch(), s.hostWhy(), s.hostMedium(), s.hostApprove(), s.hostHold(),
 		s.hostAct("release", "Let a held or quarantined host go on",
-			"Let a held or quarantined host go on. It is looked at anew when it next boots\nfrom the network: mend first what was found.", "released", (*client.Client).Release),
+			"Let a held or quarantined host go on. Mend first what was found: it is looked at\nanew when it next boots from the network, which its BMC, if it has one, sees to.", "released", (*client.Client).Release),
 		s.hostAct("retry", "Try again from the start",
-			"Try again from the start, when the host next boots from the network. A host that\nis quarantined needs release instead.", "to be tried again from the start", (*client.Client).Retry),
+			"Try again from the start: at once where the host has a BMC, else when it next boots\nfrom the network. A host that is quarantined needs release instead.", "to be tried again from the start", (*client.Client).Retry),
 		s.hostAct("reinstall", "Install anew; the host's disk may be erased once",
-			"Install anew, when the host next boots from the network. What is on its install\ndisk may then be erased, once. A host that is installing must be held first.", "to be installed anew, and its disk may be erased", (*client.Client).Reinstall),
+			"Install anew: at once where the host has a BMC, else when it next boots from the\nnetwork. What is on its install disk may then be erased, once. A host that is\ninstalling must be held first.", "to be installed anew, and its disk may be erased", (*client.Client).Reinstall),
 		s.hostRemove())
 }
 

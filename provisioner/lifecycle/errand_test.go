@@ -408,6 +408,19 @@ func TestABootThatNobodyCanBringToItsEndHoldsNothingUp(t *testing.T) {
 	}
 }
 
+func TestABMCsAnswerIsTheLastEvidenceOfAHostThatNeverCame(t *testing.T) {
+	h := withBMC(t, provisioner.Discovered)
+	h.Facts.Report, h.Facts.Sighting = nil, nil
+	h.Facts.BMC.At = start.Add(time.Minute)
+	if says := LastEvidence(h); says != "an answer of its BMC at 09:01:00" {
+		t.Errorf("it says %q", says)
+	}
+	h.Intent.BMC = nil
+	if says := LastEvidence(h); says != "none" {
+		t.Errorf("without a BMC it says %q", says)
+	}
+}
+
 func TestAHostWhoseOrderIsStoppedWhileItIsStartedWaitsForAPerson(t *testing.T) {
 	h := withBMC(t, provisioner.Discovered)
 	h.Facts.Report, h.Facts.Sighting = nil, nil

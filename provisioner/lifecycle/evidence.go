@@ -164,6 +164,9 @@ func LastEvidence(h provisioner.Host) string {
 	if s := h.Facts.Sighting; s != nil {
 		note(s.Last, "a packet on "+s.Network)
 	}
+	if b := h.SeenBMC(); b != nil {
+		note(b.At, "an answer of its BMC")
+	}
 	if c := h.Facts.Scout; c != nil {
 		note(c.Last, "the scout asked what to do")
 	}
