@@ -71,10 +71,15 @@ func leaveMedium(t *testing.T, e *bmctest.Emulator, third int) {
 	}
 }
 
+// firstEject is where the steps begin in what a BMC was asked; -1: not yet.
+func firstEject(requests []bmctest.Request) int {
+	return slices.IndexFunc(requests, func(r bmctest.Request) bool { return path.Base(r.Path) == "VirtualMedia.EjectMedia" })
+}
+
 // steps are what a BMC was asked from the first eject to the first power-on
 // after it, as far as it came.
 func steps(requests []bmctest.Request) []string {
-	from := slices.IndexFunc(requests, func(r bmctest.Request) bool { return path.Base(r.Path) == "VirtualMedia.EjectMedia" })
+	from := firstEject(requests)
 	if from < 0 {
 		return nil
 	}
@@ -111,11 +116,12 @@ func TestAServerKilledAtAnyStepOfAMediumBoot(t *testing.T) {
 		t.Fatalf("from the eject on the BMC was asked %q", want)
 	}
 	t.Logf("%d steps: %q", len(want), want)
+	// Slow enough for the kill to come before the step after, and fast before.
+	slow := bmctest.Fault{Kind: bmctest.FaultSlow, Seconds: 10, Skip: firstEject(first.BMC.Requests()) - 2}
 	hosts, rows := []*lab.PaperHost{first}, []row{r}
 	for k := range want {
 		h, r := s.paperHost(t, third, k+2)
-		// Slow enough for the kill to come before the step after.
-		if err := h.BMC.Fail(bmctest.Fault{Kind: bmctest.FaultSlow, Seconds: 10}); err != nil {
+		if err := h.BMC.Fail(slow); err != nil {
 			t.Fatal(err)
 		}
 		s.reach(t, fmt.Sprintf("order-%d", k+2), byMedia, r)
