@@ -177,7 +177,7 @@ func openBMCs(t *testing.T, kv store.Engine, c *clock, bmcs *controllers, change
 // at with the clock as it stands.
 func (s *site) until(t *testing.T, id provisioner.HostID, what string, is func(provisioner.Host) bool) provisioner.Host {
 	t.Helper()
-	deadline, beat := time.After(30*time.Second), time.NewTicker(2*time.Millisecond)
+	deadline, beat := time.After(2*time.Minute), time.NewTicker(2*time.Millisecond)
 	defer beat.Stop()
 	for {
 		h := s.host(t, id)

@@ -193,7 +193,7 @@ func openWith(t *testing.T, kv store.Engine, c *clock, key string, change ...fun
 	t.Cleanup(st.stop)
 	select {
 	case <-ready:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("the engine never took its lease")
 	}
 	return st

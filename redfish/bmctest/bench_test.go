@@ -21,7 +21,7 @@ import (
 )
 
 // testTimeout is long for anything here.
-const testTimeout = 20 * time.Second
+const testTimeout = time.Minute
 
 // second is a BMC's second in these tests.
 const second = 15 * time.Millisecond
@@ -293,7 +293,7 @@ func (b *bench) lastBoot() Device {
 // says waits for a line of the paper host.
 func (b *bench) says(part string) {
 	b.t.Helper()
-	ctx, cancel := context.WithTimeout(b.t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(b.t.Context(), testTimeout)
 	defer cancel()
 	if err := b.host.Await(ctx, func(line string) bool { return strings.Contains(line, part) }); err != nil {
 		b.t.Fatal(err)

@@ -152,7 +152,7 @@ func (s *site) settled(h *provisioner.Host, until func(handoff.Result) bool) han
 	s.t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for {
 		r := s.confirm(h)
 		if r.Again > time.Second || r.Receipt != nil {
@@ -483,7 +483,7 @@ func until(t *testing.T, is func() bool) {
 	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(30 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for !is() {
 		select {
 		case <-tick.C:
