@@ -26,10 +26,12 @@ const (
 // leaves together with it (MSG_MORE, send(2)). It guesses no Content-Type, and a
 // long body of unknown length ends with the connection (RFC 9112, 6.3).
 type answer struct {
-	raw    syscall.RawConn
-	isHead bool // answers a HEAD
-	ends   bool // the connection ends with this answer
+	line   *line
+	raw    syscall.RawConn // of the line, while the poller has it
+	isHead bool            // answers a HEAD
+	ends   bool            // the connection ends with this answer
 	header http.Header
+	polled bool         // the poller has the line until the end of this answer
 	status int          // 0 before WriteHeader
 	length int64        // of the body; unknown while it is held
 	sent   int64        // of the body
@@ -41,10 +43,11 @@ type answer struct {
 }
 
 // newAnswer returns the writer for all answers on a connection.
-func newAnswer(raw syscall.RawConn) *answer {
-	a := &answer{raw: raw, header: http.Header{}}
+func newAnswer(l *line) (*answer, error) {
+	raw, err := l.SyscallConn()
+	a := &answer{line: l, raw: raw, header: http.Header{}}
 	a.step = a.way.step
-	return a
+	return a, err
 }
 
 // unknown is the length of a body that nobody declared.
@@ -54,13 +57,13 @@ const unknown = -1
 func (a *answer) begin(r *http.Request, last bool) {
 	clear(a.header)
 	a.held.Reset()
-	a.isHead, a.ends = r.Method == http.MethodHead, r.Close || last
+	a.isHead, a.ends, a.polled = r.Method == http.MethodHead, r.Close || last, false
 	a.status, a.length, a.sent = 0, unknown, 0
 }
 
 // again readies the writer for the answer to a request that repeats the last.
 func (a *answer) again(o *outline, s span, now time.Time) {
-	a.status, a.length, a.sent = http.StatusPartialContent, s.length, 0
+	a.status, a.length, a.sent, a.polled = http.StatusPartialContent, s.length, 0, false
 	a.out.Write(o.appendTo(a.out.AvailableBuffer(), s, now))
 }
 
@@ -167,6 +170,7 @@ func (a *answer) SendFile(f *os.File, offset, length int64) (int64, error) {
 	if err := a.flush(true); err != nil {
 		return 0, err
 	}
+	a.block()
 	n, err := a.sendfile(f, offset, length)
 	a.sent += n
 	return n, err
@@ -183,6 +187,9 @@ func (a *answer) finish() bool {
 		a.out.Write(a.held.Bytes())
 	}
 	err := a.flush(false)
+	if err == nil && a.line.own != nil {
+		err = a.unblock()
+	}
 	return err == nil && !a.ends && (a.bodiless() || a.sent == a.length)
 }
 
@@ -219,9 +226,36 @@ func (a *answer) sendfile(f *os.File, offset, length int64) (int64, error) {
 
 // pass sends what is on its way, and waits where the kernel takes no more.
 func (a *answer) pass() error {
+	if a.line.own != nil {
+		if a.line.turn(); a.step(a.line.own.Fd()) {
+			a.fail(a.way.err)
+			return a.failed
+		}
+		if err := a.unblock(); err != nil {
+			return err
+		}
+	}
 	err := a.raw.Write(a.step)
 	a.fail(errors.Join(err, a.way.err))
 	return a.failed
+}
+
+// block leaves the poller, if enough is left of the answer.
+func (a *answer) block() {
+	if a.length-a.sent >= longAnswer && a.line.own == nil && !a.polled {
+		a.polled = !a.line.block(a.raw)
+	}
+}
+
+// unblock has the poller wait for the reader again.
+func (a *answer) unblock() error {
+	a.polled = true
+	err := a.line.unblock()
+	if err == nil {
+		a.raw, err = a.line.SyscallConn()
+	}
+	a.fail(err)
+	return err
 }
 
 // passage is what goes into a socket: bytes, or a part of a file.

@@ -92,11 +92,11 @@ func (s *Server) survive(cause any) {
 }
 
 func newDirect(ctx context.Context, l *line) (*direct, error) {
-	raw, err := l.SyscallConn()
+	answer, err := newAnswer(l)
 	if err != nil {
 		return nil, err
 	}
-	return &direct{line: l, ctx: ctx, in: bufio.NewReaderSize(l, directHead), answer: newAnswer(raw)}, nil
+	return &direct{line: l, ctx: ctx, in: bufio.NewReaderSize(l, directHead), answer: answer}, nil
 }
 
 // next waits for the head of a request, and leaves it unread.

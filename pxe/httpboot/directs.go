@@ -10,10 +10,11 @@ import (
 
 // directs are the direct connections of an endpoint.
 type directs struct {
-	ended atomic.Bool
-	mu    sync.Mutex
-	lines map[*line]struct{}
-	gone  sync.WaitGroup // one for each line; none is added once ended
+	ended    atomic.Bool
+	blocking atomic.Int32 // lines whose threads wait in the kernel
+	mu       sync.Mutex
+	lines    map[*line]struct{}
+	gone     sync.WaitGroup // one for each line; none is added once ended
 }
 
 // enter takes a line in; false if lines are to end.
@@ -61,7 +62,7 @@ func (d *directs) end() {
 	defer d.mu.Unlock()
 	d.ended.Store(true)
 	for l := range d.lines {
-		_ = l.SetReadDeadline(time.Unix(1, 0)) // fails on a closed one only
+		l.hurry()
 	}
 }
 
@@ -72,11 +73,11 @@ func (d *directs) await(ctx context.Context) {
 	d.gone.Wait()
 }
 
-// cut closes what is open.
+// cut ends what is open.
 func (d *directs) cut() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for l := range d.lines {
-		_ = l.Close() // its answer says that it failed
+		l.cut()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"time"
 
@@ -20,6 +21,11 @@ type line struct {
 	rest  []byte    // of what came and was not taken; read first
 	until time.Time // the read deadline, as a direct connection set it
 	leave func()    // frees the slot
+
+	mu  sync.Mutex // guards TCPConn and own against those who end the line
+	own *os.File   // the socket, while it blocks and TCPConn is closed
+
+	calls int // sends, since it blocks
 }
 
 // Read implements [net.Conn].
@@ -35,6 +41,9 @@ func (l *line) Read(b []byte) (int, error) {
 // Close implements [net.Conn].
 func (l *line) Close() error {
 	defer l.leave()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.dropOwn()
 	return l.TCPConn.Close()
 }
 
