@@ -4,8 +4,10 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/netip"
@@ -47,15 +49,25 @@ func TestAServerThatCannotStartLeavesNothingBehind(t *testing.T) {
 	}
 }
 
-// freePort is one that nobody listens on just now.
+// freePort is one that nobody listens on just now, and that the kernel gives
+// nobody who asks for any: else another test's server may have it a moment later,
+// or while a server here is started again.
 func freePort(t *testing.T) uint16 {
 	t.Helper()
-	l, err := net.Listen("tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	const first, last = 10000, 32000 // below Linux's usual ip_local_port_range
+	for range 100 {
+		port := first + rand.N(last-first)
+		l, err := net.Listen("tcp4", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			continue
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return uint16(port)
 	}
-	defer l.Close()
-	return uint16(l.Addr().(*net.TCPAddr).Port)
+	t.Fatal("a hundred ports are all taken")
+	return 0
 }
 
 func TestAStartedServerSaysWhatItServesAndStopsWhenAsked(t *testing.T) {
