@@ -210,10 +210,11 @@ func (p *place) changed(t *testing.T) string {
 }
 
 // comes waits until the host is as it should be, and says where it stands if
-// that takes too long.
+// that takes too long: more than three tries, each with all that a BMC is given
+// time for, on a busy machine.
 func (y *yard) comes(t *testing.T, p *place, what string, is func(provisioner.Host) bool) provisioner.Host {
 	t.Helper()
-	deadline, beat := time.After(2*time.Minute), time.NewTicker(20*time.Millisecond)
+	deadline, beat := time.After(6*time.Minute), time.NewTicker(20*time.Millisecond)
 	defer beat.Stop()
 	for {
 		h := y.rig.host(t, p.id)
