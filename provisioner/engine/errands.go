@@ -82,6 +82,15 @@ func (s *errands) stop(id provisioner.HostID, goesOn func(e *errand) bool) (runn
 	return true
 }
 
+// starts tells whether a BMC is being sent to start the host, also where the
+// errand was stopped and has not ended.
+func (s *errands) starts(id provisioner.HostID) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e := s.running[id]
+	return e != nil && lifecycle.Boots(e.Do)
+}
+
 // turn says when there is a place among the hosts that are started; where that
 // is now, it is taken.
 func (s *errands) turn(p lifecycle.Pace, now time.Time) time.Time {

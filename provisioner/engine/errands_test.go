@@ -371,6 +371,31 @@ func TestNothingIsWrittenWhileTheBMCMayTakeThePowerAway(t *testing.T) {
 	}
 }
 
+// TestNothingIsWrittenWhileACallToABMCEndsThatNobodyMayEnterAnyMore: what was
+// stopped may have been sent.
+func TestNothingIsWrittenWhileACallToABMCEndsThatNobodyMayEnterAnyMore(t *testing.T) {
+	hold := make(chan struct{})
+	s, bmcs := bmcSite(t, nil)
+	s.installer.set(provisioner.WayMedia, nil)
+	s.untilDone(t, hostID, provisioner.ErrandNetwork)
+	s.see(t, mac1)
+	bmcs.bmc(hostID, func(b *standIn) { b.hold, b.stubborn = hold, true })
+	s.ask(t, hostID, report("SN-1", mac1))
+	s.until(t, hostID, "the boot", func(provisioner.Host) bool {
+		return slices.Contains(bmcs.sent(hostID), provisioner.ErrandMedium)
+	})
+	s.change(t, func(h *provisioner.Host) { h.Intent.BMC.Password = nil })
+	a := s.host(t, hostID).Status.Attempt.ID
+	if err := s.Step(t.Context(), a, provisioner.StageWriting, ""); provisioner.KindOf(err) != provisioner.Retry {
+		t.Errorf("asked while a call is under way: %v", err)
+	}
+	close(hold)
+	s.until(t, hostID, "the end of the errand", func(provisioner.Host) bool { return !s.errands.stop(hostID, func(*errand) bool { return true }) })
+	if err := s.Step(t.Context(), a, provisioner.StageWriting, ""); err != nil {
+		t.Errorf("asked again: %v", err)
+	}
+}
+
 func TestWhatAnErrandWaitsForIsSaidNowAndThen(t *testing.T) {
 	s, _ := bmcSite(t, nil)
 	h := s.untilDone(t, hostID, provisioner.ErrandNetwork)

@@ -174,6 +174,10 @@ func (e *Engine) Step(ctx context.Context, attempt provisioner.AttemptID, stage,
 // may still switch off.
 var errBeingStarted = errors.New("its BMC is still about to start this host; ask again in a few seconds")
 
+func beingStarted(h provisioner.Host) error {
+	return &provisioner.Fault{Kind: provisioner.Retry, Op: "host " + string(h.ID), Err: errBeingStarted}
+}
+
 // Fetched notes that a file of an attempt was asked for by the host.
 func (e *Engine) Fetched(ctx context.Context, attempt provisioner.AttemptID, stage string) error {
 	id, err := e.hostOf(ctx, attempt)
@@ -190,6 +194,9 @@ func (e *Engine) addStep(ctx context.Context, id provisioner.HostID, s provision
 		s.At = e.at(*h)
 		if err := mayStep(*h, s); err != nil || lifecycle.Reached(*h, s.Stage) {
 			return "", err
+		}
+		if s.Stage == provisioner.StageWriting && e.errands.starts(id) {
+			return "", beingStarted(*h)
 		}
 		if s.Stage == provisioner.StageWriting {
 			h.Facts.Writes = append(h.Facts.Writes, provisioner.Write{Attempt: s.Attempt, Serial: diskSerial(*h), At: s.At})
@@ -212,7 +219,7 @@ func mayStep(h provisioner.Host, s provisioner.Step) error {
 			"the disk of host %s is written: take the installer's medium out and boot it from its disk", h.ID)}
 	}
 	if _, open := lifecycle.BootOpen(h); open && s.Stage == provisioner.StageWriting {
-		return &provisioner.Fault{Kind: provisioner.Retry, Op: "host " + string(h.ID), Err: errBeingStarted}
+		return beingStarted(h)
 	}
 	if len(stepsOf(h.Facts.Steps, s.Attempt)) >= maxStepFacts && !meaningful(s.Stage) {
 		return &provisioner.Fault{Kind: provisioner.Invalid, Err: fmt.Errorf("attempt %s reported too many stages", s.Attempt)}
