@@ -41,6 +41,7 @@ type errand struct {
 	stop  context.CancelFunc
 	// missing is why there is nothing that the attempt gives it.
 	missing error
+	over    bool // the BMC is asked no more
 
 	said  string // what it waits for
 	wrote time.Time
@@ -88,7 +89,14 @@ func (s *errands) starts(id provisioner.HostID) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.running[id]
-	return e != nil && lifecycle.Boots(e.Do)
+	return e != nil && lifecycle.Boots(e.Do) && !e.over
+}
+
+// end says that the call to the BMC is over: its outcome is still to be noted.
+func (s *errands) end(e *errand) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e.over = true
 }
 
 // turn says when there is a place among the hosts that are started; where that
@@ -310,6 +318,7 @@ func (e *Engine) perform(ctx, during context.Context, job *errand) error {
 	default:
 		seen, failed = e.Controller.Do(during, job.host, job.Do, job.gives, func(say string) { e.doing(during, job, say) })
 	}
+	e.errands.end(job)
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
