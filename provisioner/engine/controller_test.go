@@ -56,6 +56,14 @@ func (c *controllers) bmc(id provisioner.HostID, do func(*standIn)) {
 	do(c.of[id])
 }
 
+// pause keeps the BMC of a host from doing anything until it may: a scout asks no
+// more once its host was restarted.
+func (c *controllers) pause(id provisioner.HostID) (goOn func()) {
+	hold := make(chan struct{})
+	c.bmc(id, func(b *standIn) { b.hold = hold })
+	return func() { close(hold) }
+}
+
 func (c *controllers) Survey(ctx context.Context, h provisioner.Host) (provisioner.BMC, *inventory.Report, error) {
 	seen, err := c.call(ctx, h, provisioner.ErrandSurvey, func(*standIn) {})
 	var report *inventory.Report

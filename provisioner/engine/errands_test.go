@@ -39,9 +39,11 @@ func TestAHostWithABMCIsStartedInstalledAndClearedByIt(t *testing.T) {
 		t.Fatalf("%s, its BMC seen as %+v", h.Status.Phase, h.Facts.BMC)
 	}
 	s.see(t, mac1)
+	restart := bmcs.pause(hostID)
 	if ins := s.ask(t, hostID, report("SN-1", mac1)); ins.Do != inventory.Wait {
 		t.Fatalf("its scout is told %+v", ins)
 	}
+	restart()
 	h = s.untilDone(t, hostID, provisioner.ErrandMedium)
 	a := h.Status.Attempt.ID
 	for _, stage := range []string{provisioner.StageWriting, provisioner.StageWritten} {
@@ -74,7 +76,9 @@ func TestWhatTheInstallerLeavesInIsTakenOutWhenTheSystemHasCalled(t *testing.T) 
 	s.change(t, func(h *provisioner.Host) { h.Intent.After = provisioner.AfterReboot })
 	s.untilDone(t, hostID, provisioner.ErrandNetwork)
 	s.see(t, mac1)
+	restart := bmcs.pause(hostID)
 	s.ask(t, hostID, report("SN-1", mac1))
+	restart()
 	a := s.untilDone(t, hostID, provisioner.ErrandMedium).Status.Attempt.ID
 	for _, stage := range []string{provisioner.StageWriting, provisioner.StageWritten} {
 		if err := s.Step(t.Context(), a, stage, ""); err != nil {
