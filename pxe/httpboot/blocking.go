@@ -22,8 +22,10 @@ const sendTime = time.Second
 // block takes the line out of the runtime's poller and has the thread that sends
 // wait in the kernel. A socket that the poller has wakes it whenever there is room
 // again, even if the thread waits itself, and it wakes other threads of the runtime
-// in turn, which find nothing to do. No more threads wait so than there are
-// processors; false leaves the line as it is.
+// in turn, which find nothing to do. Until it is given back only whole segments
+// leave it (TCP_CORK, tcp(7)), as each room for a send ends in the middle of one.
+// No more threads wait so than there are processors; false leaves the line as it
+// is.
 func (l *line) block(raw syscall.RawConn) bool {
 	if l.of.directs.blocking.Add(1) > int32(runtime.GOMAXPROCS(0)) {
 		l.of.directs.blocking.Add(-1)
@@ -47,7 +49,10 @@ func blockingCopy(raw syscall.RawConn) (*os.File, error) {
 	var failed error
 	err := raw.Control(func(fd uintptr) {
 		limit := unix.NsecToTimeval(sendTime.Nanoseconds())
-		if failed = unix.SetsockoptTimeval(int(fd), unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); failed != nil {
+		failed = errors.Join(
+			unix.SetsockoptTimeval(int(fd), unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit),
+			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1))
+		if failed != nil {
 			return
 		}
 		var other int
@@ -82,6 +87,7 @@ func (l *line) turn() {
 func (l *line) unblock() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	_ = unix.SetsockoptInt(int(l.own.Fd()), unix.IPPROTO_TCP, unix.TCP_CORK, 0) // else the kernel holds the last of it for 200 ms
 	conn, err := net.FileConn(l.own)
 	l.dropOwn()
 	if err != nil {
