@@ -31,7 +31,7 @@ type files struct {
 // be one that hangs.
 func qemuArgs(s Spec, f files, order bootOrder, medium string) []string {
 	args := []string{
-		"-name", option(s.Name),
+		"-name", option(s.Name) + ",debug-threads=on", // see [worktime]
 		"-nodefaults", "-no-user-config", "-display", "none",
 		"-accel", "tcg",
 		"-machine", machine(s),

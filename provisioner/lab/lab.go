@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"time"
 )
 
 // Network is one Ethernet segment of the lab. The lab's server namespace has
@@ -30,6 +32,9 @@ type Options struct {
 	// Slots is where QEMU slots are taken; empty means the machine's own,
 	// shared by every lab on it.
 	Slots string
+	// Still is how long the processors of a host may do nothing before its reset
+	// button is pressed; 0 is a minute.
+	Still time.Duration
 }
 
 // Lab is one site. Its methods may be called from several goroutines.
@@ -38,6 +43,7 @@ type Lab struct {
 	networks []Network
 	dir      string
 	slots    slots
+	still    time.Duration
 	guard    *guard
 
 	mu      sync.Mutex
@@ -74,6 +80,7 @@ func Open(ctx context.Context, o Options) (*Lab, error) {
 		networks: o.Networks,
 		dir:      scratch,
 		slots:    slots{dir: o.Slots},
+		still:    cmp.Or(o.Still, stillTime),
 		guard:    g,
 	}
 	if o.Dir != "" {

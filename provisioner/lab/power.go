@@ -117,7 +117,7 @@ func (h *Host) attend(p *power, q *process, slot *os.File) {
 	defer close(p.done)
 	defer slot.Close()
 	for {
-		<-q.done
+		h.rouse(q)
 		p.fault = q.fault
 		if !q.reset {
 			return
