@@ -36,11 +36,13 @@ type DiskKind int
 
 // The kinds of disk.
 const (
-	NVMe    DiskKind = iota
-	SATA             // the chipset's AHCI
-	SCSI             // virtio-scsi
-	Virtio           // virtio-blk
-	MegaSAS          // an LSI MegaRAID SAS 2108 HBA (megasas-gen2)
+	NVMe   DiskKind = iota
+	SATA            // the chipset's AHCI
+	SCSI            // virtio-scsi
+	Virtio          // virtio-blk
+	// MegaSAS is an LSI MegaRAID SAS 2108 HBA (megasas-gen2). Under Linux 6.1 it
+	// now and then damages the memory of the host, which is no place to install.
+	MegaSAS
 )
 
 func (k DiskKind) String() string {

@@ -70,13 +70,13 @@ func peoplesRoutes(t *testing.T, s *Site) []peoplesRoute {
 
 // TestAHostFoundOnADiscoveringNetworkWaitsForApproval boots a host that is in
 // no manifest; it gets the scout and nothing else until a person approves it.
-// Its devices are those of servers: e1000e, a MegaRAID HBA and NVMe.
+// Its devices are those of servers: e1000e, a disk on AHCI and NVMe.
 func TestAHostFoundOnADiscoveringNetworkWaitsForApproval(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, nil, discovering("lan", 50))
 	spec := machine(1, lab.BIOS, "lan")
 	spec.NICs[0].Model = "e1000e"
-	spec.Disks = append(spec.Disks, lab.Disk{Kind: lab.MegaSAS, GB: 300, Rotational: true})
+	spec.Disks = append(spec.Disks, lab.Disk{Kind: lab.SATA, GB: 300, Rotational: true})
 	other := machine(2, lab.BIOS, "lan")
 	s.order(t, other)
 	h := s.add(t, spec)
@@ -87,7 +87,7 @@ func TestAHostFoundOnADiscoveringNetworkWaitsForApproval(t *testing.T) {
 		t.Errorf("it does not say that a person must approve: %s", found.NextEvidence)
 	}
 	if n := len(found.Report.Disks); n != 2 {
-		t.Errorf("the scout found %d disks, not the NVMe disk and the one behind the HBA: %+v", n, found.Report.Disks)
+		t.Errorf("the scout found %d disks, not the NVMe disk and the one on AHCI: %+v", n, found.Report.Disks)
 	}
 	if len(found.Report.NICs) != 1 || found.Report.NICs[0].Driver != "e1000e" || !found.Report.NICs[0].Booted {
 		t.Errorf("the scout's network ports: %+v", found.Report.NICs)
