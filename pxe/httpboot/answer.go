@@ -32,6 +32,7 @@ type answer struct {
 	ends   bool            // the connection ends with this answer
 	header http.Header
 	polled bool         // the poller has the line until the end of this answer
+	corked bool         // only whole segments leave it
 	status int          // 0 before WriteHeader
 	length int64        // of the body; unknown while it is held
 	sent   int64        // of the body
@@ -190,6 +191,10 @@ func (a *answer) finish() bool {
 	if err == nil && a.line.own != nil {
 		err = a.unblock()
 	}
+	if a.corked {
+		cork(a.raw, 0)
+		a.corked = false
+	}
 	return err == nil && !a.ends && (a.bodiless() || a.sent == a.length)
 }
 
@@ -242,9 +247,14 @@ func (a *answer) pass() error {
 
 // block leaves the poller, if enough is left of the answer.
 func (a *answer) block() {
-	if a.length-a.sent >= longAnswer && a.line.own == nil && !a.polled {
-		a.polled = !a.line.block(a.raw)
+	if a.length-a.sent < longAnswer || a.line.own != nil || a.polled {
+		return
 	}
+	if !a.corked {
+		cork(a.raw, 1)
+		a.corked = true
+	}
+	a.polled = !a.line.block(a.raw)
 }
 
 // unblock has the poller wait for the reader again.

@@ -15,6 +15,15 @@ import (
 // poller and come back, which takes a dozen system calls.
 const longAnswer = 16 << 20
 
+// cork has only whole segments leave a long answer's line, as each room for a send
+// ends in the middle of one (TCP_CORK, tcp(7)). Unless it is taken off, the kernel
+// holds the last of the answer for 200 ms.
+func cork(raw syscall.RawConn, on int) {
+	_ = raw.Control(func(fd uintptr) {
+		_ = unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, on) // without it everything is sent, too
+	})
+}
+
 // sendTime is how long a thread waits for a reader before the poller does
 // (SO_SNDTIMEO, socket(7)).
 const sendTime = time.Second
@@ -22,10 +31,8 @@ const sendTime = time.Second
 // block takes the line out of the runtime's poller and has the thread that sends
 // wait in the kernel. A socket that the poller has wakes it whenever there is room
 // again, even if the thread waits itself, and it wakes other threads of the runtime
-// in turn, which find nothing to do. Until it is given back only whole segments
-// leave it (TCP_CORK, tcp(7)), as each room for a send ends in the middle of one.
-// No more threads wait so than there are processors; false leaves the line as it
-// is.
+// in turn, which find nothing to do. No more threads wait so than there are
+// processors; false leaves the line as it is.
 func (l *line) block(raw syscall.RawConn) bool {
 	if l.of.directs.blocking.Add(1) > int32(runtime.GOMAXPROCS(0)) {
 		l.of.directs.blocking.Add(-1)
@@ -49,10 +56,7 @@ func blockingCopy(raw syscall.RawConn) (*os.File, error) {
 	var failed error
 	err := raw.Control(func(fd uintptr) {
 		limit := unix.NsecToTimeval(sendTime.Nanoseconds())
-		failed = errors.Join(
-			unix.SetsockoptTimeval(int(fd), unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit),
-			unix.SetsockoptInt(int(fd), unix.IPPROTO_TCP, unix.TCP_CORK, 1))
-		if failed != nil {
+		if failed = unix.SetsockoptTimeval(int(fd), unix.SOL_SOCKET, unix.SO_SNDTIMEO, &limit); failed != nil {
 			return
 		}
 		var other int
@@ -87,7 +91,6 @@ func (l *line) turn() {
 func (l *line) unblock() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	_ = unix.SetsockoptInt(int(l.own.Fd()), unix.IPPROTO_TCP, unix.TCP_CORK, 0) // else the kernel holds the last of it for 200 ms
 	conn, err := net.FileConn(l.own)
 	l.dropOwn()
 	if err != nil {
