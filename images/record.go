@@ -96,22 +96,24 @@ func (c *Catalog) sweep(sub string, kept map[string]bool) error {
 
 // recognised looks at an image's content again.
 func (c *Catalog) recognised(i Image) Image {
-	listing, err := c.listing(i)
-	if err == nil && i.Form == recipe.ISO {
-		var known Image
-		if known, err = c.recognisedISO(i, listing); err == nil {
-			return known
-		}
-	}
+	known, err := c.recognise(i)
 	if err != nil {
 		i.Family, i.Why = "", nil
 		i.Lacks = []string{fmt.Sprintf("its content cannot be read (%v); add it again", err)}
 		return i
 	}
-	return c.told(i, listing)
+	return known
 }
 
-func (c *Catalog) recognisedISO(i Image, l recipe.Listing) (Image, error) {
+func (c *Catalog) recognise(i Image) (Image, error) {
+	listing, err := c.listing(i)
+	if err != nil {
+		return Image{}, err
+	}
+	i = c.told(i, listing)
+	if i.Form != recipe.ISO {
+		return i, nil
+	}
 	x, err := c.indexOf(i)
 	if err != nil {
 		return Image{}, err
@@ -121,7 +123,7 @@ func (c *Catalog) recognisedISO(i Image, l recipe.Listing) (Image, error) {
 		return Image{}, err
 	}
 	defer f.Close()
-	return c.tells(f, x.tell(c.told(i, l))), nil
+	return c.tells(f, x.tell(i)), nil
 }
 
 // told fills in what an image is.

@@ -9,6 +9,7 @@ package rootfs
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -118,15 +119,15 @@ func read(f *squashfs.FileSystem, name string) (string, error) {
 // regular looks for a name from directory to directory, since the library has
 // one error for what is not there and what cannot be read.
 func regular(f *squashfs.FileSystem, name string) (bool, error) {
-	dir := "."
-	for part := range strings.SplitSeq(path.Dir(name), "/") {
-		mode, err := entry(f, dir, part)
+	parts := strings.Split(name, "/")
+	last := len(parts) - 1
+	for i, part := range parts[:last] {
+		mode, err := entry(f, path.Join(parts[:i]...), part)
 		if !mode.IsDir() || err != nil {
 			return false, err
 		}
-		dir = path.Join(dir, part)
 	}
-	mode, err := entry(f, dir, path.Base(name))
+	mode, err := entry(f, path.Join(parts[:last]...), parts[last])
 	return mode.IsRegular(), err
 }
 
@@ -134,7 +135,7 @@ func regular(f *squashfs.FileSystem, name string) (bool, error) {
 const absent = fs.ModeIrregular
 
 func entry(f *squashfs.FileSystem, dir, name string) (fs.FileMode, error) {
-	entries, err := f.ReadDir(dir)
+	entries, err := f.ReadDir(cmp.Or(dir, "."))
 	if err != nil {
 		return absent, err
 	}

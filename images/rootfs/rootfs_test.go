@@ -57,12 +57,12 @@ func assignments(content []byte, files ...string) (map[string]string, error) {
 func TestTheFilesOfARootFileSystemAreRead(t *testing.T) {
 	files := map[string]string{
 		"etc/kairos-release": release, "usr/lib/os-release": others, "etc/os-release": "-> ../usr/lib/os-release",
-		"usr/bin/large": strings.Repeat("a program\n", 1<<17),
+		"release": "TOP=yes\n", "usr/bin/large": strings.Repeat("a program\n", 1<<17),
 	}
-	want := map[string]string{"KAIROS_NAME": "kairos-core-ubuntu-24.04", "KAIROS_RELEASE": "v4.0.3", "KAIROS_FIPS": "false", "NAME": "Ubuntu", "VERSION_ID": "24.04"}
+	want := map[string]string{"KAIROS_NAME": "kairos-core-ubuntu-24.04", "KAIROS_RELEASE": "v4.0.3", "KAIROS_FIPS": "false", "NAME": "Ubuntu", "VERSION_ID": "24.04", "TOP": "yes"}
 	for _, options := range []string{"-comp gzip", "-comp xz", "-comp zstd", "-comp xz -b 1M", "-comp zstd -no-fragments", "-comp zstd -noI -noD -noF", "-comp gzip -no-xattrs -root-owned"} {
 		content := squash(t, files, strings.Fields(options)...)
-		got, err := assignments(content, "/etc/kairos-release", "/etc/none", "/usr/lib/os-release")
+		got, err := assignments(content, "/etc/kairos-release", "/etc/none", "/usr/lib/os-release", "/release")
 		if err != nil || !maps.Equal(got, want) {
 			t.Errorf("%s: it reads %v, %v", options, got, err)
 		}
