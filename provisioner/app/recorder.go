@@ -34,7 +34,7 @@ func (r *recorder) Record(ctx context.Context, h provisioner.Host) (provisioner.
 	if err != nil {
 		return provisioner.Record{}, err
 	}
-	name, digest, err := r.shelf.Put(h.ID, text)
+	name, digest, err := r.shelf.Put(h.ID, h.Status.Attempt.ID, text)
 	if err != nil {
 		return provisioner.Record{}, err
 	}
@@ -45,7 +45,7 @@ func (r *recorder) Record(ctx context.Context, h provisioner.Host) (provisioner.
 // was written then, of any other what muster holds now.
 func (r *recorder) Report(ctx context.Context, h provisioner.Host) ([]byte, error) {
 	if written := h.Facts.Record; written != nil && h.Status.Phase == provisioner.Shipped {
-		return r.shelf.Get(h.ID, written.Digest)
+		return r.shelf.Get(written.File, written.Digest)
 	}
 	return r.text(ctx, h, time.Now())
 }

@@ -131,7 +131,7 @@ func (s *shelf) Record(_ context.Context, h provisioner.Host) (provisioner.Recor
 		return provisioner.Record{}, s.fails
 	}
 	s.written = append(s.written, h)
-	return provisioner.Record{Attempt: h.Status.Attempt.ID, At: h.Status.Since, File: "records/" + string(h.ID) + ".json", Digest: "sha256:1"}, nil
+	return provisioner.Record{Attempt: h.Status.Attempt.ID, At: h.Status.Since, File: "records/" + string(h.ID) + "." + string(h.Status.Attempt.ID) + ".json", Digest: "sha256:1"}, nil
 }
 
 func (s *shelf) set(fails error) {

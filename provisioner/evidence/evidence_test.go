@@ -203,11 +203,11 @@ func TestAShelfKeepsWholeRecordsAndKnowsThemAgain(t *testing.T) {
 	}
 	var name, digest string
 	for n := range 2 { // the second over the first
-		if name, digest, err = s.Put("h-1", fmt.Appendf(nil, "record %d", n)); err != nil {
+		if name, digest, err = s.Put("h-1", "a-1", fmt.Appendf(nil, "record %d", n)); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if text, err := s.Get("h-1", digest); err != nil || string(text) != "record 1" || name != "records/h-1.json" {
+	if text, err := s.Get(name, digest); err != nil || string(text) != "record 1" || name != "records/h-1.a-1.json" {
 		t.Errorf("%s: %q, %v", name, text, err)
 	}
 	if files, err := os.ReadDir(filepath.Join(dir, "records")); err != nil || len(files) != 2 {
@@ -216,9 +216,32 @@ func TestAShelfKeepsWholeRecordsAndKnowsThemAgain(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, name), []byte("record 2"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, id := range []provisioner.HostID{"h-1", "h-2"} {
-		if _, err := s.Get(id, digest); provisioner.KindOf(err) != provisioner.NotFound || !strings.Contains(err.Error(), "backup") {
-			t.Errorf("%s: %v", id, err)
+	for _, name := range []string{name, "records/h-2.a-1.json"} {
+		if _, err := s.Get(name, digest); provisioner.KindOf(err) != provisioner.NotFound || !strings.Contains(err.Error(), "backup") {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestAHostThatShipsAgainKeepsItsFirstRecord: what was proven once is not
+// written over by what comes later.
+func TestAHostThatShipsAgainKeepsItsFirstRecord(t *testing.T) {
+	s, err := OpenShelf(t.TempDir(), signer(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type kept struct{ name, digest, text string }
+	var all []kept
+	for _, a := range []provisioner.AttemptID{"a-1", "a-2"} {
+		k := kept{text: "record of " + string(a)}
+		if k.name, k.digest, err = s.Put("h-1", a, []byte(k.text)); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, k)
+	}
+	for _, k := range all {
+		if text, err := s.Get(k.name, k.digest); err != nil || string(text) != k.text {
+			t.Errorf("%s: %q, %v", k.name, text, err)
 		}
 	}
 }

@@ -13,7 +13,8 @@ import (
 	"github.com/muster-boot/muster/provisioner"
 )
 
-// Shelf keeps the records of hosts, a file each. Two calls for one host must not
+// Shelf keeps the records of hosts, a file for each attempt that was recorded: a
+// host that comes back and leaves again has two. Two calls for one host must not
 // come at once.
 type Shelf struct {
 	dir string
@@ -35,25 +36,25 @@ func OpenShelf(data string, k Key) (*Shelf, error) {
 	return s, nil
 }
 
-// file is where the record of a host lies, below the data directory.
-func file(id provisioner.HostID) string {
-	return filepath.Join(shelfDir, url.PathEscape(string(id))+".json")
+// file is where the record of a host's attempt lies, below the data directory.
+func file(id provisioner.HostID, a provisioner.AttemptID) string {
+	return filepath.Join(shelfDir, url.PathEscape(string(id))+"."+url.PathEscape(string(a))+".json")
 }
 
-// Put writes the record of a host over the one that there may be, whole or not
-// at all, and returns where it lies and what it digests to.
-func (s *Shelf) Put(id provisioner.HostID, text []byte) (name, digest string, err error) {
-	name = file(id)
+// Put writes the record of a host's attempt, whole or not at all, and returns
+// where it lies and what it digests to. Only one of the same attempt is written
+// over, as is asked after a crash.
+func (s *Shelf) Put(id provisioner.HostID, a provisioner.AttemptID, text []byte) (name, digest string, err error) {
+	name = file(id, a)
 	if err := put(filepath.Join(s.dir, name), text); err != nil {
 		return "", "", fmt.Errorf("write the record %s: %w", name, err)
 	}
 	return name, digestOf(text), nil
 }
 
-// Get returns the record of a host if it is the one with that digest. The error
-// is a NotFound fault where it is not there, or is another.
-func (s *Shelf) Get(id provisioner.HostID, digest string) ([]byte, error) {
-	name := file(id)
+// Get returns the record that Put called name, if it is the one with that
+// digest. The error is a NotFound fault where it is not there, or is another.
+func (s *Shelf) Get(name, digest string) ([]byte, error) {
 	text, err := os.ReadFile(filepath.Join(s.dir, name))
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
