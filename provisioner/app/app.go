@@ -152,7 +152,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 			_ = e.Counted(ctx, attempt, stage, bytes, total) // of an attempt that is over there is nothing to count
 		},
 	})
-	central, err := centralPalette(cfg)
+	central, err := centralPalette(cfg, s.signer.Mark())
 	if err != nil {
 		return err
 	}

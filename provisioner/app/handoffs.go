@@ -11,11 +11,12 @@ import (
 	"github.com/muster-boot/muster/provisioner/handoff/palette"
 )
 
-// centralPalette is the driver for the Palette of the site, or for none.
-func centralPalette(cfg config.Config) (*palette.Driver, error) {
+// centralPalette is the driver for the Palette of the site, or for none. server
+// tells this muster from others.
+func centralPalette(cfg config.Config, server string) (*palette.Driver, error) {
 	p := cfg.Handoff.Palette
 	d, err := palette.New(palette.Settings{
-		Endpoint: p.Endpoint, KeyFile: p.APIKey, CAFile: p.CA, Proxy: p.Proxy, Site: cfg.Site.Name,
+		Endpoint: p.Endpoint, KeyFile: p.APIKey, CAFile: p.CA, Proxy: p.Proxy, Site: cfg.Site.Name, Server: server,
 	}, palette.Options{})
 	if err != nil {
 		return nil, fmt.Errorf("handoff.palette: %w", err)

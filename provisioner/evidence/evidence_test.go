@@ -181,8 +181,11 @@ func TestAKeyIsMadeOnceAndADamagedOneIsRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	again, err := OpenKey(path)
-	if err != nil || again.Public() != first.Public() {
+	if err != nil || again.Public() != first.Public() || again.Mark() != first.Mark() {
 		t.Errorf("opened again it is another: %v", err)
+	}
+	if other := signer(t).Mark(); other == first.Mark() || len(other) != 8 {
+		t.Errorf("another's mark is %q, and this one's %q", other, first.Mark())
 	}
 	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("%v, %v", info.Mode(), err)

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
 	"errors"
@@ -95,6 +97,13 @@ func parseKey(text []byte) (Key, error) {
 
 // Public is the public key, PEM.
 func (k Key) Public() string { return k.public }
+
+// Mark is what tells this muster from others in names: 8 hex digits of the
+// public key's digest, the same for the life of the key.
+func (k Key) Mark() string {
+	sum := sha256.Sum256([]byte(k.public))
+	return hex.EncodeToString(sum[:4])
+}
 
 // Sign returns a record as it is written down: JSON, indented.
 func (k Key) Sign(r Record) ([]byte, error) {

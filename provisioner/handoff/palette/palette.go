@@ -29,6 +29,7 @@ type Settings struct {
 	CAFile   string // PEM; certificates that Palette's is checked with, and hosts check with; empty: the system's
 	Proxy    string // URL; for muster's own requests
 	Site     string // its name, first in the names of Edge hosts
+	Server   string // tells this muster from all others that have the same tenant; part of the names of tokens
 }
 
 // Options of a driver; the zero value works.

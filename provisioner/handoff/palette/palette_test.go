@@ -68,7 +68,7 @@ func newRoom(t *testing.T) *room {
 	}
 	t.Cleanup(func() { _ = r.up.Close() })
 	dir := t.TempDir()
-	r.settings = Settings{Endpoint: r.up.Endpoint, KeyFile: filepath.Join(dir, "key"), CAFile: filepath.Join(dir, "ca.pem"), Site: "Plant 7"}
+	r.settings = Settings{Endpoint: r.up.Endpoint, KeyFile: filepath.Join(dir, "key"), CAFile: filepath.Join(dir, "ca.pem"), Site: "Plant 7", Server: "0f1e2d3c"}
 	write(t, r.settings.KeyFile, apiKey+"\n")
 	write(t, r.settings.CAFile, string(r.up.CA))
 	r.batch = handoff.Batch{Order: "o1", Options: map[string]any{"project": "edge"}, Images: map[string]handoff.Image{}}
@@ -304,8 +304,48 @@ func TestALostAnswerLeavesNoSecondToken(t *testing.T) {
 		t.Fatalf("the answer was lost: %v", err)
 	}
 	b := r.opened(t)
-	if tokens := r.up.Tokens(); len(tokens) != 1 || !strings.Contains(string(b.State), tokens[0].Value) || tokens[0].Name != "muster-plant-7-o1" {
+	if tokens := r.up.Tokens(); len(tokens) != 1 || !strings.Contains(string(b.State), tokens[0].Value) || tokens[0].Name != "muster-plant-7-0f1e2d3c-o1-1" {
 		t.Errorf("tokens %+v", tokens)
+	}
+}
+
+// TestNoOrderHasTheTokenOfAnother: one that is over would revoke what the other's
+// hosts are given.
+func TestNoOrderHasTheTokenOfAnother(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		second provisioner.OrderName
+		server string
+	}{
+		{"equal orders of two musters without a site's name", "o1", "4b5a6978"},
+		{"an order that is called like the second token of another", "o1-2", "0f1e2d3c"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			r := newRoom(t)
+			r.settings.Site = ""
+			first, b := r.again(t), r.batch
+			b.Options = map[string]any{"project": "edge", "token": map[string]any{"valid": "48h"}}
+			for range 2 { // the second when the first ends soon
+				made, err := first.Open(t.Context(), b)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b.State = made.State
+				r.clock.advance(25 * time.Hour)
+			}
+			r.settings.Server = tc.server
+			second, c := r.again(t), r.batch
+			c.Order = tc.second
+			made, err := second.Open(t.Context(), c)
+			if err != nil {
+				t.Fatal(err)
+			}
+			c.State = made.State
+			before := len(r.up.Tokens())
+			if closed, err := second.Close(t.Context(), c); err != nil || before != 3 || len(r.up.Tokens()) != 2 {
+				t.Errorf("%d tokens, and %d when the second order is over: %+v, %v", before, len(r.up.Tokens()), closed, err)
+			}
+		})
 	}
 }
 

@@ -55,17 +55,16 @@ func (t token) lasting(now time.Time) bool {
 }
 
 // tokenName follows from the order, so that a token whose answer was lost is
-// found again; the n-th of an order has its own.
+// found again. It is no other order's, of this muster or another: the n-th of
+// an order has its number last, always, as order-2 may be an order too.
 func (d *Driver) tokenName(order provisioner.OrderName, n int) string {
 	parts := []string{"muster"}
-	if site := slug(d.settings.Site); site != "" {
-		parts = append(parts, site)
+	for _, own := range []string{slug(d.settings.Site), d.settings.Server} {
+		if own != "" {
+			parts = append(parts, own)
+		}
 	}
-	parts = append(parts, string(order))
-	if n > 0 {
-		parts = append(parts, fmt.Sprint(n+1))
-	}
-	return strings.Join(parts, "-")
+	return strings.Join(append(parts, string(order), fmt.Sprint(n+1)), "-")
 }
 
 // Open implements [handoff.Driver]: the order's registration token.
