@@ -2,7 +2,10 @@ package provisioner
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -24,6 +27,15 @@ type Controller struct {
 // Context is what the password is sealed for: it opens at no other BMC, and not
 // for another account.
 func (c Controller) Context() string { return "bmc " + c.Address + " " + c.MAC + " " + c.User }
+
+// Digest names the account with its password. It is of the sealed password, so
+// that nobody without the key can try passwords against it; the same password
+// given again keeps its seal.
+func (c Controller) Digest() string {
+	context := sha256.Sum256([]byte(c.Context()))
+	sum := sha256.Sum256(append(context[:], c.Password...))
+	return hex.EncodeToString(sum[:])
+}
 
 // Place names the BMC that people mean.
 func (c Controller) Place() string { return cmp.Or(c.MAC, c.Address) }
@@ -74,6 +86,18 @@ func (h Host) BMCLacks() string {
 	return ""
 }
 
+// BMCRefused says that h's BMC refused the account that is known, and what to do
+// about it; empty where the account may be shown to it. Once more it may be when
+// a person has asked since: it may have been mended in the BMC.
+func (h Host) BMCRefused() string {
+	r, c := h.Facts.BMCRefusal, h.Intent.BMC
+	if r == nil || c == nil || r.Account != c.Digest() || r.Handled != h.Status.Handled {
+		return ""
+	}
+	return fmt.Sprintf("The BMC at %s refused the account at %s. Its password is not shown again, to not lock it. Give the right one: muster bmc add %s --user USER --password-file FILE, or mend it in the BMC",
+		h.BMCAddress(), r.At.UTC().Format("2006-01-02 15:04:05 UTC"), h.ID)
+}
+
 // Listed is h's row, with the serial, UUID and ports that its BMC tells where the
 // row gives none: a row may name a BMC and nothing else.
 func (h Host) Listed() Row {
@@ -92,6 +116,17 @@ func (h Host) Listed() Row {
 		}
 	}
 	return row
+}
+
+// ErrRefused is an error by which a BMC refused an account: its password must not
+// be shown again.
+var ErrRefused = errors.New("the account is refused")
+
+// Refusal is that a host's BMC refused its account.
+type Refusal struct {
+	At      time.Time `json:"at"`
+	Account string    `json:"account"` // [Controller.Digest] of what was refused
+	Handled Requests  `json:"handled"` // that were, of what people asked for
 }
 
 // BMCLease is the address that DHCP gave a BMC.

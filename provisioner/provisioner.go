@@ -96,6 +96,7 @@ type Facts struct {
 	Prepared     *Prepared     `json:"prepared,omitempty"`     // engine duty: what the install attempt gives its host
 	BMC          *BMC          `json:"bmc,omitempty"`          // engine duty: the BMC itself
 	BMCLease     *BMCLease     `json:"bmc_lease,omitempty"`    // boot plane: the address that its BMC was given
+	BMCRefusal   *Refusal      `json:"bmc_refusal,omitempty"`  // engine: its BMC refused the account; none since it was let in
 	Survey       *Report       `json:"survey,omitempty"`       // engine duty: the BMC's account of the hardware
 	Errands      []Errand      `json:"errands,omitempty"`      // engine duty: what the BMC was sent to do, oldest first; bounded, and kept over attempts
 	Writes       []Write       `json:"writes,omitempty"`       // engine duty: destructive acts begun, never forgotten

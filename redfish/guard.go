@@ -7,8 +7,8 @@ import (
 
 // Guard remembers which passwords were refused, so that nobody locks an account
 // by connecting again: a password is tried once, until it is changed in
-// [Target]. It keeps hashes only, in memory; a caller that restarts keeps the
-// fault as a fact. The zero value works; it may be used concurrently.
+// [Target]. It keeps hashes only, in memory; what is to outlast that its caller
+// keeps. The zero value works; it may be used concurrently.
 type Guard struct {
 	mu      sync.Mutex
 	refused map[[sha256.Size]byte]*Fault

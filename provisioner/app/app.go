@@ -179,7 +179,7 @@ func (s *stock) serve(ctx context.Context, cfg config.Config, nets []network, o 
 	rec.given = view.Preview // before anything runs
 	people := api.New(api.Options{
 		Store: st, Mirror: mirror, Images: catalog{s.catalog}, Drivers: names(drivers), Site: siteOf(cfg, nets),
-		Version: o.Version, Sealer: s.box, Strangers: strange.list, Controllers: Controllers{drive}, Installer: view, Handoffs: handoffs{e}, Reporter: rec,
+		Version: o.Version, Sealer: s.box, Strangers: strange.list, Controllers: Controllers{drive, e.NoteBMC}, Installer: view, Handoffs: handoffs{e}, Reporter: rec,
 		Webhooks: func() []v1.Webhook { return webhookShapes(out.States()) },
 		Reasons:  b.reasons, Log: o.Log,
 	})

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/engine"
 	"github.com/muster-boot/muster/provisioner/lifecycle"
 	"github.com/muster-boot/muster/redfish/bmctest"
 )
@@ -121,14 +122,8 @@ func TestABMCWithTheRightPasswordGoesOnWhenAPersonSaysSo(t *testing.T) {
 	y.comes(t, p, "the refusal", func(h provisioner.Host) bool { return strings.Contains(lifecycle.Awaiting(h), "muster host retry") })
 	p.Heal()
 	y.skip(t, p, time.Hour)
-	logins := 0
-	for _, r := range p.Requests() {
-		if r.Method == "POST" {
-			logins++
-		}
-	}
-	if logins != 1 {
-		t.Errorf("it was shown %d times", logins)
+	if n := p.logins(); n != 1 {
+		t.Errorf("it was shown %d times", n)
 	}
 	_, err := y.store.Change(t.Context(), p.id, func(h *provisioner.Host) ([]provisioner.Entry, error) {
 		h.Intent.Requests.Retry++
@@ -139,6 +134,44 @@ func TestABMCWithTheRightPasswordGoesOnWhenAPersonSaysSo(t *testing.T) {
 	}
 	y.arrives(t, p)
 	y.idle(t, p)
+}
+
+// TestARefusedPasswordIsNotShownAgainAfterARestart has a new server meet the host
+// in another phase, in which its BMC is to be surveyed anew.
+func TestARefusedPasswordIsNotShownAgainAfterARestart(t *testing.T) {
+	y := newYard(t)
+	p := y.build(t, "supermicro-x12", 1)
+	y.listPlace(t, p, func(h *provisioner.Host) {
+		h.Intent.BMC.Password = y.box.Seal([]byte("not-the-password"), h.Intent.BMC.Context())
+	})
+	const remedy = "muster bmc add"
+	y.comes(t, p, "the refusal", func(h provisioner.Host) bool { return strings.Contains(lifecycle.Awaiting(h), "refused the account") })
+	if err := y.stop(); err != nil {
+		t.Fatal(err)
+	}
+	y.start(t)
+	_, err := y.engine.See(t.Context(), engine.Seen{MAC: p.host.Identity().NICs[0].MAC, Network: y.nets[0].Interface, Boot: provisioner.BootUEFI, Netboot: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	y.comes(t, p, "the survey in its new phase", func(h provisioner.Host) bool {
+		last := h.Facts.Errands[len(h.Facts.Errands)-1]
+		return h.Status.Phase == provisioner.Discovered && last.Final && !last.Began.Before(h.Status.Since) && strings.Contains(last.Problem, remedy)
+	})
+	if n := p.logins(); n != 1 || p.Locked() {
+		t.Errorf("it was shown %d times, locked %t", n, p.Locked())
+	}
+}
+
+// logins is how often the BMC was shown a password.
+func (p *place) logins() int {
+	n := 0
+	for _, r := range p.Requests() {
+		if r.Method == "POST" && strings.Contains(r.Path, "Sessions") {
+			n++
+		}
+	}
+	return n
 }
 
 func TestAHostWhoseBMCAndScoutCountDifferentlyIsQuarantinedWithBothNumbers(t *testing.T) {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/api"
@@ -11,13 +12,20 @@ import (
 
 // Controllers answers people who ask what a host's BMC can do, over the same
 // connections as the engine's errands: one BMC is asked one thing at a time.
-type Controllers struct{ *bmc.Controller }
+type Controllers struct {
+	*bmc.Controller
+	// Note keeps that a BMC refused its account; may be nil where no engine runs.
+	Note func(ctx context.Context, h provisioner.Host, failed error) error
+}
 
 var _ api.Controllers = Controllers{}
 
 // Check implements [api.Controllers].
 func (c Controllers) Check(ctx context.Context, h provisioner.Host) (v1.CheckedBMC, error) {
 	checked, err := c.Controller.Check(ctx, h)
+	if c.Note != nil {
+		err = errors.Join(err, c.Note(ctx, h, err))
+	}
 	if err != nil {
 		return v1.CheckedBMC{}, err
 	}

@@ -4,7 +4,9 @@
 // It decides neither what a host needs nor when: the lifecycle does, the engine
 // calls. It writes no fact; what was seen is returned. It holds a password for
 // one call only, leaves no session open, and never speaks to one BMC twice at
-// once. Start at [Controller.Do]; errand in redfish.go says what is asked of a
+// once. A password that was refused is shown again by nobody: of this run the
+// controller remembers it, of runs before the host's facts do, which its callers
+// write. Start at [Controller.Do]; errand in redfish.go says what is asked of a
 // BMC for each errand.
 package bmc
 
@@ -179,6 +181,9 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(st
 		return err
 	}
 	words.Address = target.Address
+	if refused := h.BMCRefused(); refused != "" {
+		return operator(errors.New(refused))
+	}
 	c.forgive(h, target)
 	leave, err := c.turns.enter(ctx, words.Address, func() { doing("another errand at this BMC is under way") })
 	if err != nil {
@@ -260,11 +265,21 @@ func fault(err error) error {
 	if _, done := errors.AsType[*provisioner.Fault](err); done {
 		return err
 	}
+	if redfish.CauseOf(err) == redfish.WrongPassword {
+		return operator(refusal{err})
+	}
 	if redfish.ForOperator(err) {
 		return operator(err)
 	}
 	return &provisioner.Fault{Kind: provisioner.Retry, Err: err}
 }
+
+// refusal is the error of an account that a BMC refused, in the same words.
+type refusal struct{ error }
+
+func (r refusal) Unwrap() error { return r.error }
+
+func (refusal) Is(target error) bool { return target == provisioner.ErrRefused }
 
 // Unreachable reports whether err is the silence of a BMC.
 func Unreachable(err error) bool { return redfish.CauseOf(err) == redfish.Unreachable }

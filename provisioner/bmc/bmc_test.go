@@ -3,6 +3,7 @@ package bmc_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"log"
 	"net"
 	"net/http"
@@ -324,6 +325,24 @@ func TestARefusedPasswordIsShownOnceAndNeverTold(t *testing.T) {
 	}
 	if logins != 1 || s.Locked() {
 		t.Errorf("it tried %d times, locked: %t", logins, s.Locked())
+	}
+}
+
+func TestAPasswordThatWasRefusedBeforeTheServerStartedIsNotShown(t *testing.T) {
+	s := newSite(t, "ilo5")
+	_, _, err := s.controller.Survey(t.Context(), s.host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(s.Requests())
+	s.host.Facts.BMCRefusal = &provisioner.Refusal{At: time.Unix(0, 0), Account: s.host.Intent.BMC.Digest()}
+	_, _, err = s.controller.Survey(t.Context(), s.host)
+	if provisioner.KindOf(err) != provisioner.Operator || errors.Is(err, provisioner.ErrRefused) || len(s.Requests()) != before {
+		t.Errorf("after %d further requests: %v", len(s.Requests())-before, err)
+	}
+	s.host.Status.Handled.Retry++
+	if _, _, err := s.controller.Survey(t.Context(), s.host); err != nil {
+		t.Errorf("a person asked, and: %v", err)
 	}
 }
 

@@ -44,6 +44,24 @@ func (e *Engine) book(ctx context.Context, job *errand, seen provisioner.BMC, su
 	return err
 }
 
+// NoteBMC notes whether a call to h's BMC, as h was then, was refused its account.
+// That is kept also where the call was stopped and where the server ends: whoever
+// forgets it may lock the account.
+func (e *Engine) NoteBMC(ctx context.Context, h provisioner.Host, failed error) error {
+	refused := errors.Is(failed, provisioner.ErrRefused)
+	if h.Intent.BMC == nil || !refused && (failed != nil || h.Facts.BMCRefusal == nil) {
+		return nil
+	}
+	_, err := e.observe(context.WithoutCancel(ctx), h.ID, "engine", func(now *provisioner.Host) (string, error) {
+		now.Facts.BMCRefusal = nil
+		if refused {
+			now.Facts.BMCRefusal = &provisioner.Refusal{At: e.at(*now), Account: h.Intent.BMC.Digest(), Handled: h.Status.Handled}
+		}
+		return "", nil
+	})
+	return err
+}
+
 // outcome is the errand as it ended, and what the journal is told: the same
 // problem once.
 func (e *Engine) outcome(h provisioner.Host, job *errand, failed error) (provisioner.Errand, string) {

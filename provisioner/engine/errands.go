@@ -319,6 +319,9 @@ func (e *Engine) perform(ctx, during context.Context, job *errand) error {
 		seen, failed = e.Controller.Do(during, job.host, job.Do, job.gives, func(say string) { e.doing(during, job, say) })
 	}
 	e.errands.end(job)
+	if err := e.NoteBMC(ctx, job.host, failed); err != nil {
+		return err
+	}
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()

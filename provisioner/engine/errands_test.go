@@ -166,6 +166,34 @@ func TestWhatAPersonMustMendIsNotTriedAgainUntilOneSays(t *testing.T) {
 	s.until(t, hostID, "a new try", func(h provisioner.Host) bool { return h.Status.Phase == provisioner.Discovered })
 }
 
+func TestARefusedAccountIsKeptThoughItsErrandWasStoppedUntilItIsLetIn(t *testing.T) {
+	hold := make(chan struct{})
+	refused := &provisioner.Fault{Kind: provisioner.Operator, Err: fmt.Errorf("log in: %w", provisioner.ErrRefused)}
+	s, bmcs := bmcSite(t, func(b *standIn) { b.hold, b.stubborn, b.fails = hold, true, []error{refused} })
+	s.until(t, hostID, "the errand", func(provisioner.Host) bool { return len(bmcs.sent(hostID)) == 1 })
+	s.change(t, func(h *provisioner.Host) { h.Intent.Hold = "recall" })
+	s.until(t, hostID, "quarantine", func(h provisioner.Host) bool { return h.Status.Phase == provisioner.Quarantined })
+	close(hold)
+	h := s.until(t, hostID, "the refusal", func(h provisioner.Host) bool { return h.Facts.BMCRefusal != nil })
+	if says := h.BMCRefused(); !strings.Contains(says, "muster bmc add "+string(hostID)) {
+		t.Errorf("of the account that was refused is said %q", says)
+	}
+	other := h
+	other.Intent.BMC = new(*h.Intent.BMC)
+	other.Intent.BMC.Password = []byte("sealed otherwise")
+	if says := other.BMCRefused(); says != "" {
+		t.Errorf("of another password is said %q", says)
+	}
+	s.change(t, func(h *provisioner.Host) { h.Intent.Hold = ""; h.Intent.Requests.Release++ })
+	h = s.until(t, hostID, "the release", func(h provisioner.Host) bool { return h.Status.Phase == provisioner.Expected })
+	if says := h.BMCRefused(); says != "" {
+		t.Errorf("after a person asked is said %q", says)
+	}
+	s.until(t, hostID, "its survey", func(h provisioner.Host) bool {
+		return h.Status.Phase == provisioner.Discovered && h.Facts.BMCRefusal == nil
+	})
+}
+
 func TestAPersonsHoldEndsAnErrandWhoseOutcomeThenCountsForNothing(t *testing.T) {
 	for _, stubborn := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stubborn-%t", stubborn), func(t *testing.T) {

@@ -82,7 +82,8 @@ func (e *Engine) join(ctx context.Context, seen provisioner.Host, r lifecycle.Re
 	}
 	known := row.Facts
 	row.Facts = seen.Facts
-	row.Facts.BMC, row.Facts.BMCLease, row.Facts.Survey, row.Facts.Errands = known.BMC, known.BMCLease, known.Survey, known.Errands // only a row has a BMC
+	row.Facts.BMC, row.Facts.BMCLease, row.Facts.BMCRefusal = known.BMC, known.BMCLease, known.BMCRefusal // only a row has a BMC
+	row.Facts.Survey, row.Facts.Errands = known.Survey, known.Errands
 	row.Status = seen.Status
 	row.Status.Handled = row.Intent.Requests // the wishes were for either record, and are answered by this
 	if row.Intent.Hold == "" {
