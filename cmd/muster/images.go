@@ -56,6 +56,11 @@ func (l imageList) table(t *table) {
 	for _, i := range l {
 		t.row(i.Name, short(i.Digest), size(i.Size), i.Family, t.age(i.Added)+" ago", strings.Join(i.Orders, ", "))
 	}
+	for _, i := range l {
+		if len(i.Damage) > 0 {
+			t.line(fmt.Sprintf("warning: image %s is damaged, so nothing of it is served: add it again", cmp.Or(i.Name, short(i.Digest))))
+		}
+	}
 }
 
 func (s *session) imageShow() *cobra.Command {

@@ -1,9 +1,11 @@
 package api
 
 import (
+	"cmp"
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -111,6 +113,18 @@ func unopened(o provisioner.Order) []string {
 		return nil
 	}
 	return []string{"its template and secrets do not open with the key in the data directory: put back the one that was there, or import the order again"}
+}
+
+// damagedImages warns of images of an order that a scrub found damaged: nothing
+// of them is served.
+func damagedImages(o provisioner.Order, images []v1.Image) []string {
+	var said []string
+	for _, i := range images {
+		if len(i.Damage) > 0 && (i.Digest == o.Image || slices.Contains(o.RowImages, i.Digest)) {
+			said = append(said, fmt.Sprintf("image %s is damaged, so nothing of it is served: add it again", cmp.Or(i.Name, i.Digest)))
+		}
+	}
+	return said
 }
 
 func abridge(names []string) string {

@@ -69,11 +69,15 @@ func (p *people) imageNames(ctx context.Context) (map[string]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	return namesOf(images), nil
+}
+
+func namesOf(images []v1.Image) map[string]string {
 	names := make(map[string]string, len(images))
 	for _, i := range images {
 		names[i.Digest] = i.Name
 	}
-	return names, nil
+	return names
 }
 
 // hostShape is h as people see it.

@@ -370,6 +370,9 @@ func (p *people) digestOf(ctx context.Context) func(ref string) (string, error) 
 		if provisioner.KindOf(err) == provisioner.NotFound {
 			return "", fmt.Errorf("there is no image %q: add it first with muster image add FILE", ref)
 		}
+		if err == nil && len(i.Damage) > 0 {
+			return "", fmt.Errorf("image %q is damaged: add it again first (muster image show %s says what was found)", ref, ref)
+		}
 		if err == nil && i.Family == "" {
 			return "", fmt.Errorf("image %q cannot be installed: it is of no known family (muster image show %s says why)", ref, ref)
 		}

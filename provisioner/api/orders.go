@@ -38,7 +38,7 @@ func (p *people) listOrders(r *http.Request) Response {
 
 // orderShapes are orders as people see them.
 func (p *people) orderShapes(r *http.Request, orders ...provisioner.Order) ([]v1.Order, error) {
-	names, err := p.imageNames(r.Context())
+	images, err := p.Images.List(r.Context())
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,8 @@ func (p *people) orderShapes(r *http.Request, orders ...provisioner.Order) ([]v1
 	hosts, shapes := p.Mirror.Hosts(), []v1.Order{}
 	for _, o := range orders {
 		shape := OrderShape(o, hosts, held)
-		shape.ImageName = names[shape.Image]
+		shape.ImageName = namesOf(images)[shape.Image]
+		shape.Warnings = append(shape.Warnings, damagedImages(o, images)...)
 		shapes = append(shapes, shape)
 	}
 	return shapes, nil
@@ -181,20 +182,30 @@ func (p *people) checked(r *http.Request) (v1.Checked, error) {
 	return checked, err
 }
 
-// mayStart refuses to start an order whose hosts could not be handed over.
-// Started already it may be started again: that changes nothing.
+// mayStart refuses to start an order whose hosts could not be installed, or not
+// be handed over. Started already it may be started again: that changes nothing.
 func (p *people) mayStart(r *http.Request) error {
 	o, err := p.order(r)
 	if err != nil || !o.Started.IsZero() {
 		return err
 	}
+	images, err := p.Images.List(r.Context())
+	if err != nil {
+		return err
+	}
 	checked, err := p.checked(r)
-	if err != nil || len(checked.Wrong) == 0 {
+	if err != nil {
 		return err
 	}
 	var wrong []v1.Remark
+	for _, text := range damagedImages(o, images) {
+		wrong = append(wrong, v1.Remark{Source: "image", Text: text})
+	}
 	for _, text := range checked.Wrong {
 		wrong = append(wrong, v1.Remark{Source: "hand-off", Text: text})
+	}
+	if len(wrong) == 0 {
+		return nil
 	}
 	return &inputError{what: fmt.Sprintf("order %s was not started: %d to correct", o.Name, len(wrong)), remarks: wrong}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -438,6 +439,36 @@ func TestAnOrderThatCouldNotBeHandedOverIsNotStarted(t *testing.T) {
 	}
 	if _, err := s.Stop(t.Context(), "plant7"); err != nil {
 		t.Errorf("stopped: %v", err)
+	}
+}
+
+func TestNoOrderStartsFromADamagedImage(t *testing.T) {
+	s := newSite(t)
+	for name, content := range map[string]string{"edge": "x", "other": "y"} {
+		if _, err := s.AddImage(t.Context(), v1.NewImage{Name: name}, -1, strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const rows = "serial,mac,image\nS1,52:54:00:00:00:01,\nS2,52:54:00:00:00:02,other\n"
+	if _, err := s.Import(t.Context(), v1.Import{Order: templated, Manifest: rows}); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{"edge", "other"} { // the order's own, and one of a row
+		s.Shelf.Damaged = []string{name}
+		says := "image " + name + " is damaged, so nothing of it is served: add it again"
+		o, err := s.Order(t.Context(), "plant7")
+		if err != nil || !slices.Contains(o.Warnings, says) {
+			t.Errorf("%s is damaged: the order warns of %q, %v", name, o.Warnings, err)
+		}
+		_, err = s.Start(t.Context(), "plant7")
+		refused(t, err, 422, "image: "+says)
+		_, err = s.Import(t.Context(), v1.Import{Order: templated, Manifest: rows})
+		refused(t, err, 422, "is damaged: add it again first (muster image show "+name)
+	}
+	s.Shelf.Damaged = nil
+	o, err := s.Start(t.Context(), "plant7")
+	if err != nil || len(o.Warnings) > 0 {
+		t.Errorf("whole again: %q, %v", o.Warnings, err)
 	}
 }
 

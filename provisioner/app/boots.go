@@ -83,11 +83,15 @@ func (b *boots) installer(h provisioner.Host, r provisioner.Rendering, root stri
 	}, r.Args)
 }
 
-// image is what h is installed from.
+// image is what h is installed from. Of one that is damaged nothing is served, so
+// nothing is begun with it.
 func (b *boots) image(h provisioner.Host, digest string) (images.Image, error) {
 	image, err := b.catalog.Get(digest)
 	if err != nil {
 		return images.Image{}, operator("the image of order %s: %w", h.Intent.Order, err)
+	}
+	if len(image.Damage) > 0 {
+		return images.Image{}, operator("image %s: %w", title(image), images.ErrDamaged)
 	}
 	return image, nil
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/muster-boot/muster/images/iso"
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/handoff"
 )
 
 // withMedium is a rig with a host that is installed from its own ISO.
@@ -234,4 +235,52 @@ func FuzzMediumKey(f *testing.F) {
 			t.Errorf("%q has the token %q of attempt %q", name, token, attempt)
 		}
 	})
+}
+
+// TestNothingIsGivenOfADamagedImage flips a bit while a host has its ISO, and
+// has the catalog look.
+func TestNothingIsGivenOfADamagedImage(t *testing.T) {
+	r, h := withMedium(t, provisioner.WayMedia)
+	name, digest := mediumPath(h), h.Intent.Image
+	if status, _ := r.ask(t, http.MethodGet, strangerAddress, name); status != http.StatusOK {
+		t.Fatalf("status %d", status)
+	}
+	base, err := r.catalog.Base(digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer base.Close()
+	f, err := os.OpenFile(base.Name(), os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := f.WriteAt([]byte("x"), 200<<10); err != nil {
+		t.Fatal(err)
+	}
+	if damaged, err := r.catalog.Scrub(t.Context(), nil); err != nil || len(damaged) != 1 {
+		t.Fatalf("%d are damaged, %v", len(damaged), err)
+	}
+	if status, body := r.ask(t, http.MethodGet, strangerAddress, name); status != http.StatusInternalServerError {
+		t.Errorf("the host's ISO: status %d, %d bytes", status, len(body))
+	}
+	const says = "its content is damaged: add it again"
+	for _, way := range []provisioner.Way{"", provisioner.WayNetboot, provisioner.WayMedia} {
+		err := r.viewer().Try(provisioner.Order{Name: "o1"}, provisioner.Intent{Image: digest, Way: way})
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("an order by %q is let in: %v", way, err)
+		}
+	}
+	if _, err := r.boots.Render(t.Context(), h, handoff.Carry{}); provisioner.KindOf(err) != provisioner.Operator || !strings.Contains(err.Error(), says) {
+		t.Errorf("an attempt begins: %v", err)
+	}
+	shown, err := catalog{r.catalog}.Get(t.Context(), digest)
+	if err != nil || len(shown.Recipe.Ways) < 3 {
+		t.Fatalf("%v: %+v", err, shown.Recipe)
+	}
+	for _, w := range shown.Recipe.Ways {
+		if w.WhyNot == "" {
+			t.Errorf("the image is said to go by %s", w.Transport)
+		}
+	}
 }

@@ -211,6 +211,9 @@ func barred(c *images.Catalog, image images.Image, rec recipe.Recipe, t recipe.T
 	if err := rec.WhyNot(t, image.Told().Traits...); err != nil {
 		return err.Error()
 	}
+	if len(image.Damage) > 0 {
+		return images.ErrDamaged.Error()
+	}
 	if t != recipe.Medium && t != recipe.UEFIHTTP {
 		return ""
 	}

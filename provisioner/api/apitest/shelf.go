@@ -27,7 +27,7 @@ type Shelf struct {
 	// Web is what Fetch gets, by URL. Half-way it calls Hold, if there is one.
 	Web  map[string]string
 	Hold func(context.Context) error
-	// Damaged are the names of images that Scrub calls damaged.
+	// Damaged are the names of images that a scrub found damaged.
 	Damaged []string
 }
 
@@ -50,6 +50,9 @@ func (s *Shelf) tagged(i v1.Image) v1.Image {
 	}
 	slices.Sort(i.Tags)
 	i.Name = strings.Join(i.Tags[:min(1, len(i.Tags))], "")
+	if slices.Contains(s.Damaged, i.Name) {
+		i.Damage = []v1.Damage{{Expected: i.Digest, Seen: strings.Repeat("0", 64)}}
+	}
 	return i
 }
 
@@ -216,8 +219,7 @@ func (s *Shelf) Scrub(_ context.Context, progress func(done, total int64)) ([]v1
 	var damaged []v1.Image
 	for n, i := range s.images {
 		progress(int64(n), int64(len(s.images)))
-		if i = s.tagged(i); slices.Contains(s.Damaged, i.Name) {
-			i.Damage = []v1.Damage{{Expected: i.Digest, Seen: strings.Repeat("0", 64)}}
+		if i = s.tagged(i); len(i.Damage) > 0 {
 			damaged = append(damaged, i)
 		}
 	}
