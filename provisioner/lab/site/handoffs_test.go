@@ -13,8 +13,9 @@ import (
 
 // TestHostsAreHandedOverCentrallyAndLocally takes two hosts from power-on to
 // the end of their hand-offs: one that Palette knows then, as its stand-in says
-// by itself, and one that has content and a cluster definition at its own API.
-func TestHostsAreHandedOverCentrallyAndLocally(t *testing.T) {
+// by itself, and one that has content and a cluster definition at its own API. The
+// server is killed while the one verifies and again while the other installs.
+func TestHostsAreHandedOverByAServerThatIsKilledWhileTheyWork(t *testing.T) {
 	t.Parallel()
 	network := silent("lan", 80)
 	l := lab.ForTest(t, network.Network)
@@ -54,8 +55,14 @@ func TestHostsAreHandedOverCentrallyAndLocally(t *testing.T) {
 		if _, err := s.Muster(t.Context(), "order", "start", o.name); err != nil {
 			t.Fatal(err)
 		}
-		powerOn(t, s.add(t, o.host))
 	}
+	a, b := s.add(t, first), s.add(t, second)
+	powerOn(t, a)
+	s.catch(t, first.Serial, "verifying")
+	whileVerifying := restart(t, s)
+	powerOn(t, b)
+	s.catch(t, second.Serial, "installing")
+	whileInstalling := restart(t, s)
 
 	central := s.await(t, installTime, first.Name, "registered", "failed", "quarantined")
 	if central.Receipt == nil || central.Receipt.Driver != "palette" {
@@ -76,4 +83,9 @@ func TestHostsAreHandedOverCentrallyAndLocally(t *testing.T) {
 	if !slices.ContainsFunc(local.Progress.Stages, func(s v1.Stage) bool { return s.Stage == "content" && s.Bytes == s.Total && s.Bytes > contentSize }) {
 		t.Errorf("its progress does not tell of the upload: %+v", local.Progress)
 	}
+	for _, spec := range []lab.Spec{first, second} {
+		s.checkJournal(t, spec.Serial, "verifying", "installing", "installed", "registered")
+	}
+	s.checkLeft(t, first.Serial, "verifying", whileVerifying)
+	s.checkLeft(t, second.Serial, "installing", whileInstalling)
 }

@@ -69,7 +69,8 @@ func peoplesRoutes(t *testing.T, s *Site) []peoplesRoute {
 }
 
 // TestAHostFoundOnADiscoveringNetworkWaitsForApproval boots a host that is in
-// no manifest; it gets the scout and nothing else until a person approves it.
+// no manifest; it gets the scout and nothing else until a person approves it, and
+// then the installer.
 // Its devices are those of servers: e1000e, a disk on AHCI and NVMe.
 func TestAHostFoundOnADiscoveringNetworkWaitsForApproval(t *testing.T) {
 	t.Parallel()
@@ -95,5 +96,5 @@ func TestAHostFoundOnADiscoveringNetworkWaitsForApproval(t *testing.T) {
 	if _, err := s.Muster(t.Context(), "host", "approve", found.ID, "--order", "batch"); err != nil {
 		t.Fatal(err)
 	}
-	s.await(t, installTime, found.ID, "registered")
+	s.awaitStage(t, bootTime, found.ID, "writing")
 }

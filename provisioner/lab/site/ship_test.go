@@ -2,31 +2,29 @@ package site
 
 import (
 	"context"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	v1 "github.com/muster-boot/muster/provisioner/api/v1"
 	"github.com/muster-boot/muster/provisioner/evidence"
 	"github.com/muster-boot/muster/provisioner/lab"
 )
 
-// TestAHostOfAnOrderThatShipsEndsSwitchedOffAndRecorded has its server killed
-// when the host called; where the answer was lost, its agent is told.
-func TestAHostOfAnOrderThatShipsEndsSwitchedOffAndRecorded(t *testing.T) {
+// TestAHostThatLosesPowerWhileInstallingIsRetriedAndShipped takes the power away
+// after the installer began to write, lets the deadline pass, and has a person
+// retry: the half-written disk is ours and no reason to stop. Then the server is
+// killed when the host has called; where the answer was lost, its agent is told.
+func TestAHostThatLosesPowerWhileInstallingIsRetriedAndShipped(t *testing.T) {
 	t.Parallel()
-	s := newSite(t, nil, silent("line", 21))
+	s := newSite(t, map[string]string{"install": "2m"}, silent("line", 21))
 	spec := machine(1, lab.BIOS, "line")
-	yaml := "name: batch\nprofile: edge-minimum\nimage: " + ApplianceImage + "\nhandoff: {driver: callhome}\nafter: reboot\nship: true\n"
-	if err := s.Order(t.Context(), yaml, fmt.Sprintf("serial,mac,name\n%s,%s,%s\n", spec.Serial, spec.NICs[0].MAC, spec.Name)); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := s.Muster(t.Context(), "order", "start", "batch"); err != nil {
-		t.Fatal(err)
-	}
+	s.orderOf(t, spec, "image: "+ApplianceImage, "ship: true")
 	h := s.add(t, spec)
+	powerOn(t, h)
+	failed := s.cutWhileWriting(t, h, spec)
 	powerOn(t, h)
 	s.await(t, installTime, spec.Name, "installed")
 	if err := s.Kill(); err != nil {
@@ -42,10 +40,38 @@ func TestAHostOfAnOrderThatShipsEndsSwitchedOffAndRecorded(t *testing.T) {
 		t.Fatal(err)
 	}
 	shipped := s.await(t, bootTime, spec.Name, "shipped")
+	if shipped.Attempt == failed.Attempt {
+		t.Error("the retry has the failed attempt's id")
+	}
 	if quiet := time.Since(began); quiet < time.Minute {
 		t.Errorf("it was shipped after %s of listening", quiet)
 	}
-	s.checkJournal(t, spec.Name, "installing", "installed", "shipped")
+	s.checkJournal(t, spec.Name, "failed", "installed", "shipped")
+	s.checkShipped(t, spec, shipped)
+}
+
+// cutWhileWriting fails the present attempt of a host by a power cut, and has a
+// person ask for another.
+func (s *Site) cutWhileWriting(t *testing.T, h *lab.Host, spec lab.Spec) v1.Host {
+	t.Helper()
+	s.awaitStage(t, bootTime, spec.Serial, "writing")
+	if err := h.PowerOff(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	failed := s.await(t, 3*time.Minute, spec.Serial, "failed")
+	if !strings.Contains(failed.Why, "Awaited") || !strings.Contains(failed.Why, "writing") {
+		t.Errorf("the sentence names neither what was awaited nor the last evidence: %s", failed.Why)
+	}
+	s.allow(t, nil) // a busy machine may take longer than it was good to wait for the failure
+	if _, err := s.Muster(t.Context(), "host", "retry", spec.Serial); err != nil {
+		t.Fatal(err)
+	}
+	return failed
+}
+
+// checkShipped holds that the host's record is whole, signed and shows no token.
+func (s *Site) checkShipped(t *testing.T, spec lab.Spec, shipped v1.Host) {
+	t.Helper()
 	if shipped.Shipment == nil || shipped.Shipment.By != "silence" || shipped.Receipt != nil {
 		t.Fatalf("it went off by %+v, with receipt %+v", shipped.Shipment, shipped.Receipt)
 	}

@@ -136,28 +136,6 @@ func digest(t *testing.T, path string) string {
 	return fmt.Sprintf("%x", sum.Sum(nil))
 }
 
-// TestAServerKilledWhileItsHostsWorkLosesNothing kills the server once while
-// one host verifies and again while another installs.
-func TestAServerKilledWhileItsHostsWorkLosesNothing(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, nil, silent("lan", 20))
-	first, second := machine(1, lab.BIOS, "lan"), machine(2, lab.BIOS, "lan")
-	s.order(t, first, second)
-	a, b := s.add(t, first), s.add(t, second)
-	powerOn(t, a)
-	s.catch(t, first.Serial, "verifying")
-	whileVerifying := restart(t, s)
-	powerOn(t, b)
-	s.catch(t, second.Serial, "installing")
-	whileInstalling := restart(t, s)
-	for _, spec := range []lab.Spec{first, second} {
-		s.await(t, installTime, spec.Serial, "registered")
-		s.checkJournal(t, spec.Serial, "verifying", "installing", "installed", "registered")
-	}
-	s.checkLeft(t, first.Serial, "verifying", whileVerifying)
-	s.checkLeft(t, second.Serial, "installing", whileInstalling)
-}
-
 // catch returns within moments of a host coming to a phase, which may be a short
 // one; a host that has already left it ends the test.
 func (s *Site) catch(t *testing.T, ref, phase string) {
@@ -212,35 +190,6 @@ func restart(t *testing.T, s *Site) time.Time {
 		t.Fatal(err)
 	}
 	return gone
-}
-
-// TestAHostThatLosesPowerWhileInstallingFailsAndIsRetried takes the power away
-// after the installer began to write, lets the deadline pass, and has a person
-// retry: the half-written disk is ours and no reason to stop.
-func TestAHostThatLosesPowerWhileInstallingFailsAndIsRetried(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, map[string]string{"install": "2m"}, silent("lan", 30))
-	spec := machine(1, lab.BIOS, "lan")
-	s.order(t, spec)
-	h := s.add(t, spec)
-	powerOn(t, h)
-	s.awaitStage(t, bootTime, spec.Serial, "writing")
-	if err := h.PowerOff(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	failed := s.await(t, 3*time.Minute, spec.Serial, "failed")
-	if !strings.Contains(failed.Why, "Awaited") || !strings.Contains(failed.Why, "writing") {
-		t.Errorf("the sentence names neither what was awaited nor the last evidence: %s", failed.Why)
-	}
-	s.allow(t, nil) // a busy machine may take longer than it was good to wait for the failure
-	if _, err := s.Muster(t.Context(), "host", "retry", spec.Serial); err != nil {
-		t.Fatal(err)
-	}
-	powerOn(t, h)
-	done := s.await(t, installTime, spec.Serial, "registered")
-	if done.Attempt == failed.Attempt {
-		t.Error("the retry has the failed attempt's id")
-	}
 }
 
 // allow starts the server again with other deadlines; nil means defaults.
