@@ -68,14 +68,16 @@ func TestOpenWithoutRootSaysSo(t *testing.T) {
 	}
 }
 
-// A boot sector that writes "up" to the first serial port and then halts, or
-// powers the host off through the ACPI control register, which both chipsets
-// have at 0x604.
+// A boot sector that writes its message to the first serial port and then halts,
+// or powers the host off through the ACPI control register, which both chipsets
+// have at 0x604. Interrupts are off while it writes: SeaBIOS's timer may still
+// have the end of its own text to print to that port.
 var (
 	sayUp = []byte{
-		0x31, 0xc0, 0x8e, 0xd8, 0xfc, // xor ax,ax; mov ds,ax; cld
+		0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0xfc, // cli; xor ax,ax; mov ds,ax; cld
 		0xba, 0xf8, 0x03, 0xbe, 0x80, 0x7c, // mov dx,0x3f8; mov si,message
 		0xac, 0x84, 0xc0, 0x74, 0x03, 0xee, 0xeb, 0xf8, // print: lodsb; test al,al; jz done; out dx,al; jmp print
+		0xfb, // done: sti
 	}
 	halt     = []byte{0xf4, 0xeb, 0xfd}                         // hlt; jmp back
 	powerOff = []byte{0xba, 0x04, 0x06, 0xb8, 0x00, 0x20, 0xef} // mov dx,0x604; mov ax,0x2000; out dx,ax
