@@ -11,10 +11,11 @@ import (
 	"github.com/muster-boot/muster/provisioner/lab"
 )
 
-// TestHostsAreHandedOverCentrallyAndLocally takes two hosts from power-on to
-// the end of their hand-offs: one that Palette knows then, as its stand-in says
-// by itself, and one that has content and a cluster definition at its own API. The
-// server is killed while the one verifies and again while the other installs.
+// TestHostsAreHandedOverByAServerThatIsKilledWhileTheyWork takes two hosts from
+// power-on to the end of their hand-offs: one that Palette knows then, as its
+// stand-in says by itself, and one that has content and a cluster definition at
+// its own API. The server is killed while the one verifies and again while the
+// other installs.
 func TestHostsAreHandedOverByAServerThatIsKilledWhileTheyWork(t *testing.T) {
 	t.Parallel()
 	network := silent("lan", 80)
