@@ -49,7 +49,8 @@ func TestAddRecognisesAnInstallerAndTellsProgress(t *testing.T) {
 			"it has no boot loader configuration in which kernel arguments can be changed", "/rootfs.squashfs does not say what it is: it is no squashfs",
 			"its root file system does not say which kairos it is, so it counts as an old one; image add --version kairos=VERSION says it",
 			"its root file system does not say whether it is fips; if it is, image add --trait fips says so"},
-		Own: recipe.Told{Version: map[string]string{}},
+		Own:  recipe.Told{Version: map[string]string{}},
+		Left: []recipe.Left{{Path: "/files-iso/config.yaml", What: "the user-data baked into it", Whole: true}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -48,9 +48,10 @@ type Image struct {
 	Files  []SetFile         `json:"files,omitempty"`  // of a set
 	Damage []Damage          `json:"damage,omitempty"` // that [Catalog.Scrub] found last
 
-	Own  recipe.Told `json:"-"` // what its root file system says
-	Name string      `json:"-"` // the tag that it was given last
-	Tags []string    `json:"-"` // all that name it, in alphabetical order
+	Own  recipe.Told   `json:"-"` // what its root file system says
+	Left []recipe.Left `json:"-"` // what it has, netboot leaves behind and its hosts need
+	Name string        `json:"-"` // the tag that it was given last
+	Tags []string      `json:"-"` // all that name it, in alphabetical order
 }
 
 // SetFile is one file of a set.

@@ -129,7 +129,7 @@ func (c *Catalog) recognise(i Image) (Image, error) {
 // told fills in what an image is.
 func (c *Catalog) told(i Image, l recipe.Listing) Image {
 	r, why, lacks := c.recipes.Recognise(l)
-	i.Family, i.Why, i.Lacks = r.Family, why, lacks
+	i.Family, i.Why, i.Lacks, i.Left = r.Family, why, lacks, r.Needed(l)
 	if d, isDisk := l.(diskListing); isDisk {
 		i.Coding = d.coding
 		i.Why = append([]string{d.why()}, i.Why...)

@@ -47,11 +47,11 @@ func TestScripts(t *testing.T) {
 // shop gives alpha the same whatever its image, and others nothing.
 type shop struct{}
 
-func (shop) Try(o provisioner.Order, _ provisioner.Intent) error {
+func (shop) Try(o provisioner.Order, _ provisioner.Intent) (string, error) {
 	if strings.Contains(o.Template, "WRONG") {
-		return errors.New("template: there is no value WRONG")
+		return "", errors.New("template: there is no value WRONG")
 	}
-	return nil
+	return "", nil
 }
 
 func (shop) Preview(_ context.Context, h provisioner.Host) (v1.Preview, error) {

@@ -14,6 +14,7 @@ package recipe
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -107,9 +108,13 @@ const (
 
 // Left is something that an image may hold and that netboot does not carry.
 type Left struct {
-	Path string `yaml:"path"`
-	What string `yaml:"what"`
+	Path  string `yaml:"path"`
+	What  string `yaml:"what"`
+	Whole bool   `yaml:"whole"` // an image that has it goes whole where its host can take it so
 }
+
+// String is what it is and where, for a sentence.
+func (l Left) String() string { return l.What + " (" + l.Path + ")" }
 
 // Form is how an image is kept.
 type Form string
@@ -229,13 +234,27 @@ func (r Recipe) why(l Listing) []string {
 	return why
 }
 
+// Needed is what netboot leaves behind of an image, and without which its hosts
+// are not what the image was made for.
+func (r Recipe) Needed(l Listing) []Left {
+	return slices.DeleteFunc(r.left(l), func(thing Left) bool { return !thing.Whole })
+}
+
+func (r Recipe) left(l Listing) []Left {
+	var left []Left
+	for _, thing := range r.LeavesBehind {
+		if l.Has(thing.Path) {
+			left = append(left, thing)
+		}
+	}
+	return left
+}
+
 // lacks says what an image of the family does not give.
 func (r Recipe) lacks(l Listing) []string {
 	var lacks []string
-	for _, thing := range r.LeavesBehind {
-		if l.Has(thing.Path) {
-			lacks = append(lacks, fmt.Sprintf("netboot leaves %s behind (%s); boot it from virtual media if the host needs that", thing.What, thing.Path))
-		}
+	for _, thing := range r.left(l) {
+		lacks = append(lacks, fmt.Sprintf("netboot leaves %s behind (%s); boot it from virtual media if the host needs that", thing.What, thing.Path))
 	}
 	if !r.Config.Format.written() {
 		lacks = append(lacks, fmt.Sprintf("muster does not write the installer's configuration (%s), so no order installs it", r.Config.Format))

@@ -258,22 +258,27 @@ func (p *people) started(o provisioner.Order, hosts []provisioner.Host, start bo
 	return change
 }
 
-// trial says why the host of a row could not be given what its order wants.
-type trial func(line int, o provisioner.Order, want provisioner.Intent) error
+// trial says why the host of a row could not be given what its order wants, or
+// what it goes without.
+type trial func(line int, o provisioner.Order, want provisioner.Intent) (caution string, err error)
 
 // triedOnce tries each row once, however often an import is planned.
 func (p *people) triedOnce() trial {
 	if p.Installer == nil {
 		return nil
 	}
-	tried := map[int]error{}
-	return func(line int, o provisioner.Order, want provisioner.Intent) error {
-		err, known := tried[line]
+	type answer struct {
+		caution string
+		err     error
+	}
+	tried := map[int]answer{}
+	return func(line int, o provisioner.Order, want provisioner.Intent) (string, error) {
+		a, known := tried[line]
 		if !known {
-			err = p.Installer.Try(o, want)
-			tried[line] = err
+			a.caution, a.err = p.Installer.Try(o, want)
+			tried[line] = a
 		}
-		return err
+		return a.caution, a.err
 	}
 }
 

@@ -236,16 +236,17 @@ func TestAnOrderStartsWhileItsHostsChangeAllTheTime(t *testing.T) {
 // desk is an Installer that has something to say about some rows.
 type desk struct {
 	says map[string]string // by serial
+	lost map[string]string // by serial
 	seen []provisioner.Intent
 	got  provisioner.Order
 }
 
-func (d *desk) Try(o provisioner.Order, want provisioner.Intent) error {
+func (d *desk) Try(o provisioner.Order, want provisioner.Intent) (string, error) {
 	d.seen, d.got = append(d.seen, want), o
 	if text := d.says[want.Row.Serial]; text != "" {
-		return errors.New(text)
+		return "", errors.New(text)
 	}
-	return nil
+	return d.lost[want.Row.Serial], nil
 }
 
 func (d *desk) Preview(context.Context, provisioner.Host) (v1.Preview, error) {
@@ -312,6 +313,27 @@ func TestAnImportTriesWhatEachHostWouldGet(t *testing.T) {
 	o, err := s.Order(t.Context(), "plant7")
 	if err != nil || o.Transport != "media" || o.Template != 2 || cmp.Diff([]string{"join"}, o.Secrets) != "" || o.ImageName != "edge" {
 		t.Errorf("the order is %+v: %v", o, err)
+	}
+}
+
+func TestAnImportSaysWhatHostsGoWithout(t *testing.T) {
+	const gone = "netboot leaves its content behind"
+	d := &desk{lost: map[string]string{"S1": gone, "S2": gone, "S3": "another image does, too", "S4": "its BMC can bring it"}}
+	s := newSite(t, func(o *api.Options) { o.Installer = d })
+	for name, content := range map[string]string{"edge": "x", "other": "y"} {
+		if _, err := s.AddImage(t.Context(), v1.NewImage{Name: name}, -1, strings.NewReader(content)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const rows = "serial,mac,image,bmc_address,bmc_user,bmc_password\nS1,52:54:00:00:00:01,,,,\nS2,52:54:00:00:00:02,,,,\nS3,52:54:00:00:00:03,other,,,\n" +
+		"S4,52:54:00:00:00:04,,192.0.2.9,root,calvin-of-rack-4\n"
+	got, err := s.Import(t.Context(), v1.Import{Order: templated, Manifest: rows})
+	want := []v1.Remark{
+		{Source: "order", Line: 3, Column: "image", Text: gone},
+		{Source: "manifest", Line: 4, Column: "image", Text: "another image does, too"},
+	}
+	if diff := cmp.Diff(want, got.Warnings); err != nil || diff != "" {
+		t.Errorf("%v, warnings (-want +got):\n%s", err, diff)
 	}
 }
 

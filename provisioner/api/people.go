@@ -20,7 +20,8 @@ type Installer interface {
 	// Try says what is wrong with what a host of the order would be given, as far
 	// as it is known before the host was seen. The sentence begins with the key
 	// of the order that is at fault, if one is, and holds none of its secrets.
-	Try(o provisioner.Order, want provisioner.Intent) error
+	// Where nothing is, caution is a sentence on what the host goes without.
+	Try(o provisioner.Order, want provisioner.Intent) (caution string, err error)
 	// Preview is what h is given by its present attempt, or would be given by the
 	// next one. It holds no secret and no token.
 	Preview(ctx context.Context, h provisioner.Host) (v1.Preview, error)

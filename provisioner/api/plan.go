@@ -25,8 +25,8 @@ type importer struct {
 	sealer  Sealer
 	site    Site
 	now     time.Time
-	mint    func(line int) provisioner.HostID                                  // the same for the same line, also in a later try
-	try     func(line int, o provisioner.Order, want provisioner.Intent) error // what a host would be given; nil: anything goes
+	mint    func(line int) provisioner.HostID // the same for the same line, also in a later try
+	try     trial                             // what a host would be given; nil: anything goes
 }
 
 // plan compares the draft with what muster holds. With remarks in wrong there
@@ -39,8 +39,9 @@ func (im importer) plan(prior provisioner.Order, hosts []provisioner.Host) (chan
 		wants, wrong = append(wants, want), append(wrong, remarks...)
 	}
 	order.RowImages = rowImages(order.Image, wants)
+	var without []v1.Remark
 	if len(wrong) == 0 {
-		wrong = im.tried(order, wants)
+		wrong, without = im.tried(order, wants)
 	}
 	matches, remarks := matchRows(order.Name, im.Rows, hosts)
 	wrong = append(wrong, remarks...)
@@ -53,7 +54,7 @@ func (im importer) plan(prior provisioner.Order, hosts []provisioner.Host) (chan
 	}
 	b := booking{importer: im, report: v1.Imported{
 		Order: string(order.Name), Hosts: len(im.Rows), Added: []string{}, Changed: []string{}, Removed: []string{}, Kept: []string{},
-		Warnings: slices.Concat(im.Warnings, im.cautions(wants)),
+		Warnings: slices.Concat(im.Warnings, im.cautions(wants), without),
 	}}
 	listed := make(map[provisioner.HostID]bool)
 	for i, want := range wants {
@@ -165,26 +166,29 @@ func secretsOf(o manifest.Order) map[string]provisioner.Secret {
 	return secrets
 }
 
-// tried says what is wrong with what each host would be given. What is wrong
-// with all of them is the order's fault, and said once.
-func (im importer) tried(order provisioner.Order, wants []provisioner.Intent) []v1.Remark {
+// tried says what is wrong with what each host would be given, and what hosts go
+// without whose BMC could not bring it to them. What is said of all of them is
+// the order's, and said once.
+func (im importer) tried(order provisioner.Order, wants []provisioner.Intent) (wrong, without []v1.Remark) {
 	if im.try == nil {
-		return nil
+		return nil, nil
 	}
-	var wrong []v1.Remark
 	said := map[string]bool{}
-	for _, want := range wants {
+	for i, want := range wants {
 		if want.Image == "" {
 			continue
 		}
-		err := im.try(want.Row.Line, order, want)
-		if err == nil || said[err.Error()] {
-			continue
+		caution, err := im.try(want.Row.Line, order, want)
+		switch {
+		case err != nil && !said[err.Error()]:
+			said[err.Error()] = true
+			wrong = append(wrong, im.trial(want, err))
+		case err == nil && caution != "" && !said[caution] && !im.Rows[i].BMC.Listed():
+			said[caution] = true
+			without = append(without, im.lost(order, want, caution))
 		}
-		said[err.Error()] = true
-		wrong = append(wrong, im.trial(want, err))
 	}
-	return wrong
+	return wrong, without
 }
 
 // trial names the place of a fault: the key of the order that the sentence
@@ -196,6 +200,14 @@ func (im importer) trial(want provisioner.Intent, err error) v1.Remark {
 		}
 	}
 	return v1.Remark{Source: "manifest", Line: want.Row.Line, Text: err.Error()}
+}
+
+// lost names the place of a caution about an image: where it is named.
+func (im importer) lost(order provisioner.Order, want provisioner.Intent, caution string) v1.Remark {
+	if line := im.Order.Lines["image"]; line > 0 && want.Image == order.Image {
+		return v1.Remark{Source: "order", Line: line, Column: "image", Text: caution}
+	}
+	return v1.Remark{Source: "manifest", Line: want.Row.Line, Column: "image", Text: caution}
 }
 
 // booking gathers what an import changes.

@@ -266,7 +266,7 @@ func TestNothingIsGivenOfADamagedImage(t *testing.T) {
 	}
 	const says = "its content is damaged: add it again"
 	for _, way := range []provisioner.Way{"", provisioner.WayNetboot, provisioner.WayMedia} {
-		err := r.viewer().Try(provisioner.Order{Name: "o1"}, provisioner.Intent{Image: digest, Way: way})
+		_, err := r.viewer().Try(provisioner.Order{Name: "o1"}, provisioner.Intent{Image: digest, Way: way})
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("an order by %q is let in: %v", way, err)
 		}

@@ -68,16 +68,16 @@ func wouldReport(h provisioner.Host, disk string) inventory.Report {
 }
 
 // Try implements [api.Installer].
-func (v *viewer) Try(o provisioner.Order, want provisioner.Intent) error {
+func (v *viewer) Try(o provisioner.Order, want provisioner.Intent) (caution string, err error) {
 	h, root, _ := v.wouldBe(provisioner.Host{ID: "h-not-seen-yet", Intent: want})
 	carry, err := v.carry(context.Background(), o, h, root)
 	if err == nil {
 		err = v.boots.try(o, h, root, carry.Values)
 	}
 	if err != nil {
-		return discreet(err, append(secretsOf(o, h), hiddenIn(carry)...)...)
+		return "", discreet(err, append(secretsOf(o, h), hiddenIn(carry)...)...)
 	}
-	return nil
+	return v.boots.unsaid(h), nil
 }
 
 // carry is what h's hand-off adds; nothing where muster has no such hand-off,
@@ -150,6 +150,9 @@ func (v *viewer) wouldShow(ctx context.Context, order provisioner.Order, h provi
 	s.rendering, err = v.boots.rendered(order, next, root, carry.Values)
 	if err != nil {
 		err = &provisioner.Fault{Kind: provisioner.Conflict, Err: err}
+	}
+	if caution := v.boots.unsaid(next); caution != "" && s.rendering.Way == provisioner.WayNetboot {
+		s.notes = append(s.notes, strings.ToUpper(caution[:1])+caution[1:]+".")
 	}
 	return s, err
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/muster-boot/muster/images"
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
 	v1 "github.com/muster-boot/muster/provisioner/api/v1"
@@ -146,7 +147,7 @@ func TestAnOrderIsTriedBeforeItsHostsAreSeen(t *testing.T) {
 		{"media", "", provisioner.Intent{Image: iso.Digest, Way: provisioner.WayMedia}, ""},
 	} {
 		o.Template = c.template
-		err := r.viewer().Try(o, c.want)
+		_, err := r.viewer().Try(o, c.want)
 		if (err == nil) != (c.says == "") || err != nil && (!strings.HasPrefix(err.Error(), c.says) || strings.Contains(err.Error(), "s3cr3t")) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.says)
 		}
@@ -193,5 +194,40 @@ func TestAHostWithABIOSIsNotSentToUEFI(t *testing.T) {
 	h.Facts.Report = &provisioner.Report{Report: inventory.Report{Firmware: inventory.Firmware{Mode: "bios"}}}
 	if _, err := r.viewer().Preview(t.Context(), h); err == nil || !strings.Contains(err.Error(), "switch it to UEFI") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// TestWhatNetbootLeavesBehindIsSaidUnlessTheOrderChose has an installer with a
+// content bundle, for a host that nobody but a person could bring a medium.
+func TestWhatNetbootLeavesBehindIsSaidUnlessTheOrderChose(t *testing.T) {
+	r := newRig(t)
+	bundled := r.iso(t, "COS_LIVE", map[string]string{
+		"boot/kernel": "the kernel", "boot/initrd": "the initrd", "rootfs.squashfs": "the root file system",
+		"boot/grub2/grub.cfg": "menuentry install {\n  linux /boot/kernel cdroot\n}\n", "opt/spectrocloud/content/bundle.zst_part00": "charts",
+	})
+	const left = "etboot leaves its content bundle (/opt/spectrocloud/content) of image "
+	for _, c := range []struct {
+		image images.Image
+		way   provisioner.Way
+		said  bool
+	}{{bundled, "", true}, {bundled, provisioner.WayNetboot, false}, {bundled, provisioner.WayMedia, false}, {r.kairos(t), "", false}} {
+		h := expected("h-1", firstMAC, c.image)
+		h.Intent.Way = c.way
+		caution, err := r.viewer().Try(provisioner.Order{Name: "o1"}, h.Intent)
+		if err != nil || strings.Contains(caution, "n"+left) != c.said || caution != "" && !c.said {
+			t.Errorf("by %q an order is told %q, %v", c.way, caution, err)
+		}
+		p, err := r.viewer().Preview(t.Context(), h)
+		if notes := strings.Join(p.Notes, "\n"); err != nil || strings.Contains(notes, "N"+left) != c.said {
+			t.Errorf("by %q a preview notes %q, %v", c.way, notes, err)
+		}
+	}
+	h := expected("h-1", firstMAC, bundled)
+	h.Intent.BMC = &provisioner.Controller{Address: "192.0.2.9"}
+	h.Facts.Sighting = &provisioner.Sighting{Netboot: time.Now()}
+	h.Facts.BMC = &provisioner.BMC{Abilities: provisioner.Abilities{Media: true}}
+	rec, _ := r.catalog.Recipe(bundled)
+	if way, because, err := r.boots.way(bundled, rec, h); way != provisioner.WayMedia || err != nil || !strings.Contains(because, "it leaves its content bundle") {
+		t.Errorf("with a BMC it goes by %s, because %q, %v", way, because, err)
 	}
 }

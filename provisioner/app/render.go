@@ -184,7 +184,7 @@ func (b *boots) way(image images.Image, rec recipe.Recipe, h provisioner.Host) (
 func (b *boots) offers(image images.Image, rec recipe.Recipe, h provisioner.Host) []lifecycle.Offer {
 	var offers []lifecycle.Offer
 	for _, t := range rec.Carried {
-		offers = append(offers, lifecycle.Offer{Way: provisioner.Way(t), Barred: b.barred(image, rec, t, h)})
+		offers = append(offers, lifecycle.Offer{Way: provisioner.Way(t), Barred: b.barred(image, rec, t, h), Leaves: leaves(image, t)})
 	}
 	for _, w := range rec.Ways(image.Told().Traits...) {
 		if !slices.Contains(rec.Carried, w.Transport) {
@@ -192,6 +192,35 @@ func (b *boots) offers(image images.Image, rec recipe.Recipe, h provisioner.Host
 		}
 	}
 	return offers
+}
+
+// leaves is what a host needs of an image and a transport does not bring, as a
+// part of a sentence.
+func leaves(image images.Image, t recipe.Transport) string {
+	if t != recipe.Netboot {
+		return ""
+	}
+	var things []string
+	for _, thing := range image.Left {
+		things = append(things, thing.String())
+	}
+	return strings.Join(things, " and ")
+}
+
+// unsaid is a sentence on what h goes without by the way that muster chooses;
+// nothing where it gets all, or where its order chose.
+func (b *boots) unsaid(h provisioner.Host) string {
+	image, err := b.image(h, h.Intent.Image)
+	if err != nil || h.Intent.Way != "" {
+		return ""
+	}
+	rec, _ := b.catalog.Recipe(image)
+	way, _, err := b.way(image, rec, h)
+	left := leaves(image, recipe.Transport(way))
+	if err != nil || left == "" {
+		return ""
+	}
+	return fmt.Sprintf("netboot leaves %s of image %s behind: say transport: media in the order to have all of it, or transport: netboot to do without", left, title(image))
 }
 
 // barred says why the image cannot reach h by a transport; nothing: it can.

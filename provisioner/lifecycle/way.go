@@ -12,6 +12,7 @@ import (
 type Offer struct {
 	Way    provisioner.Way
 	Barred string // empty: it goes
+	Leaves string // what of the image does not come by it, as a part of a sentence; empty: nothing that matters
 }
 
 // ChooseWay chooses how an image reaches h in its next attempt, from the ways of
@@ -28,13 +29,13 @@ func ChooseWay(h provisioner.Host, offers []Offer) (way provisioner.Way, because
 	if h.Intent.BMC == nil {
 		return goes[0].Way, ""
 	}
-	chosen := slices.MinFunc(goes, func(a, b Offer) int { return against(h, a.Way).weight - against(h, b.Way).weight }).Way
+	chosen := slices.MinFunc(goes, func(a, b Offer) int { return against(h, a).weight - against(h, b).weight }).Way
 	if chosen == offers[0].Way {
 		return chosen, ""
 	}
 	why := offers[0].Barred
 	if why == "" {
-		why = against(h, offers[0].Way).why
+		why = against(h, offers[0]).why
 	}
 	return chosen, fmt.Sprintf("not by %s: %s", offers[0].Way, why)
 }
@@ -47,30 +48,32 @@ type objection struct {
 
 // against is what speaks against a way for a host with a BMC. Each weighs more
 // than those below it.
-func against(h provisioner.Host, way provisioner.Way) objection {
-	if slices.Contains(h.Status.Unreached, way) {
+func against(h provisioner.Host, o Offer) objection {
+	if slices.Contains(h.Status.Unreached, o.Way) {
 		return objection{3, "nothing of the image reached the host by it in the attempt before"}
 	}
-	switch way {
+	switch o.Way {
 	case provisioner.WayMedia:
 		if !abilities(h).Media {
 			return objection{2, "its BMC cannot start it from a medium"}
 		}
 	case provisioner.WayNetboot, provisioner.WayUEFIHTTP:
-		return againstNetwork(h, way)
+		return againstNetwork(h, o)
 	case provisioner.WayWrite: // the scout does it, wherever it came from
 	}
 	return objection{}
 }
 
-func againstNetwork(h provisioner.Host, way provisioner.Way) objection {
+func againstNetwork(h provisioner.Host, o Offer) objection {
 	switch {
 	case ownAddress(h):
 		return objection{1, "the host has an address of its own, so no DHCP server tells it what to boot"}
 	case h.Facts.Sighting == nil || h.Facts.Sighting.Netboot.IsZero():
 		return objection{1, "the host was never seen to boot from the network"}
-	case way == provisioner.WayUEFIHTTP && !abilities(h).HTTP:
+	case o.Way == provisioner.WayUEFIHTTP && !abilities(h).HTTP:
 		return objection{1, "its BMC does not offer UEFI HTTP boot"}
+	case o.Leaves != "":
+		return objection{1, "it leaves " + o.Leaves + " behind"}
 	}
 	return objection{}
 }

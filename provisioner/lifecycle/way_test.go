@@ -22,7 +22,8 @@ func TestTheWayFollowsFromWhatHostAndBMCCan(t *testing.T) {
 	silent := func(ways ...provisioner.Way) func(*provisioner.Host) {
 		return func(h *provisioner.Host) { h.Status.Unreached = ways }
 	}
-	fips := []Offer{{provisioner.WayNetboot, "a FIPS build has no livenet"}, {Way: provisioner.WayMedia}}
+	fips := []Offer{{Way: provisioner.WayNetboot, Barred: "a FIPS build has no livenet"}, {Way: provisioner.WayMedia}}
+	bundled := []Offer{{Way: provisioner.WayNetboot, Leaves: "its content bundle"}, {Way: provisioner.WayMedia}}
 	both := goes(provisioner.WayNetboot, provisioner.WayMedia)
 	for _, tt := range []struct {
 		name   string
@@ -38,11 +39,14 @@ func TestTheWayFollowsFromWhatHostAndBMCCan(t *testing.T) {
 		{"not by media where the BMC has none", goes(provisioner.WayMedia, provisioner.WayNetboot), noMedia, provisioner.WayNetboot, "its BMC cannot start it from a medium"},
 		{"by media, and a person's doing, where there is nothing else", goes(provisioner.WayMedia), noMedia, provisioner.WayMedia, ""},
 		{"by media where the image says so", fips, nothing, provisioner.WayMedia, "a FIPS build has no livenet"},
+		{"by media where the network leaves something behind", bundled, nothing, provisioner.WayMedia, "it leaves its content bundle behind"},
+		{"by the network all the same where there are no media for it", bundled, noMedia, provisioner.WayNetboot, ""},
+		{"by the network all the same where only a person could bring media", bundled, noBMC, provisioner.WayNetboot, ""},
 		{"by the other after a way by which nothing came", both, silent(provisioner.WayNetboot), provisioner.WayMedia, "nothing of the image reached the host"},
 		{"by the first again where no way worked", both, silent(provisioner.WayNetboot, provisioner.WayMedia), provisioner.WayNetboot, ""},
 		{"a disk image by the scout, wherever that came from", goes(provisioner.WayWrite), unseen, provisioner.WayWrite, ""},
 		{"the recipe's first without a BMC", goes(provisioner.WayMedia, provisioner.WayNetboot), func(h *provisioner.Host) { noBMC(h); unseen(h) }, provisioner.WayMedia, ""},
-		{"none where none goes", []Offer{{provisioner.WayNetboot, "no"}}, nothing, "", ""},
+		{"none where none goes", []Offer{{Way: provisioner.WayNetboot, Barred: "no"}}, nothing, "", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			h := withBMC(t, provisioner.Installing)
