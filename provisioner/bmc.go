@@ -19,6 +19,8 @@ type Controller struct {
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of its certificate; empty: the first seen is pinned
 	System      string `json:"system,omitempty"`      // where one BMC has several
 	Driver      string `json:"driver,omitempty"`      // redfish or ipmi; empty: redfish
+	// Eject is a medium of somebody else's, by its URL, that muster may take out.
+	Eject string `json:"eject,omitempty"`
 	// Added says that a person gave it for this host by itself: a manifest that
 	// lists no BMC leaves it as it is.
 	Added bool `json:"added,omitempty"`

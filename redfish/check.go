@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/muster-boot/muster/redfish/quirk"
@@ -72,7 +73,7 @@ func judge(s State, w Want, q quirk.Quirk) Check {
 	}
 	c.Medium = can(BootMedium, "")
 	if list := usable(s.Slots); c.Medium.Can {
-		c.Medium.Why = fmt.Sprintf("slot %s takes a CD by %v", list[0].ID, schemes(list[0], q))
+		c.Medium.Why = fmt.Sprintf("slot %s takes a CD by %s", list[0].ID, strings.Join(schemes(list[0], q), " or "))
 	}
 	return c
 }

@@ -42,6 +42,9 @@ type Fault struct {
 	Cause Cause
 	Say   string
 	Err   error
+	// Medium is, of ForeignMedium, what a person may allow to be ejected; "" where
+	// nobody but its viewer can.
+	Medium string
 
 	account string // of NewPassword: the path of the account, where the BMC says it
 }

@@ -161,7 +161,12 @@ func impossible(s State, w Want, m memory, q quirk.Quirk) *Fault {
 		return operator(NoMedia, "this BMC has no slot that takes a CD from a URL (a licence or newer firmware may bring one): boot this host by PXE")
 	}
 	if len(urls(w, s.Slots[0], q)) == 0 {
-		return operator(Scheme, fmt.Sprintf("this BMC takes media by %s only, and none of muster's addresses is that: set up the boot plane's https, or boot this host by PXE", strings.Join(schemes(s.Slots[0], q), " or ")))
+		taken := schemes(s.Slots[0], q)
+		remedy := "boot this host by PXE"
+		if slices.Contains(taken, "https") {
+			remedy = "set up the boot plane's https, or " + remedy
+		}
+		return operator(Scheme, fmt.Sprintf("this BMC takes media by %s only, and muster gives none by that: %s", strings.Join(taken, " or "), remedy))
 	}
 	return foreign(s, w, m)
 }
@@ -175,7 +180,9 @@ func foreign(s State, w Want, m memory) *Fault {
 		case sl.eject == "" && !sl.Usable:
 			return operator(ForeignMedium, fmt.Sprintf("slot %s holds a medium (%s) that only the one who put it in can take out: close that viewer", sl.ID, sl.Image))
 		case strings.Contains(sl.Image, "://") && !w.EjectForeign:
-			return operator(ForeignMedium, fmt.Sprintf("somebody else's medium is in slot %s: %s; eject it, or allow muster to eject it", sl.ID, sl.Image))
+			f := operator(ForeignMedium, fmt.Sprintf("somebody else's medium is in slot %s: %s; eject it, or allow muster to eject it", sl.ID, sl.Image))
+			f.Medium = sl.Image
+			return f
 		}
 	}
 	return nil

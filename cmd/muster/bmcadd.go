@@ -50,6 +50,7 @@ func (s *session) bmcAdd() *cobra.Command {
 	flags.StringVar(&b.Fingerprint, "fingerprint", "", "SHA-256 of the BMC's certificate; without it the first one that is seen is pinned")
 	flags.StringVar(&b.System, "system", "", "id of the host's system, where the BMC has several")
 	flags.StringVar(&b.Driver, "driver", "", "redfish or ipmi (default redfish)")
+	flags.StringVar(&b.Eject, "eject", "", "URL of somebody else's medium in the BMC that muster may take out")
 	return s.reading(cmd)
 }
 
@@ -145,6 +146,9 @@ func controllerRows(t *table, b v1.BMC) {
 	t.row("bmc", strings.Join(slices.DeleteFunc([]string{b.Driver, b.Address, b.MAC, b.User, b.System}, isEmpty), " "))
 	if b.Missing != "" {
 		t.row("bmc lacks", b.Missing)
+	}
+	if b.Eject != "" {
+		t.row("may eject", b.Eject)
 	}
 	if b.Fingerprint != "" {
 		t.row("certificate", b.Fingerprint)

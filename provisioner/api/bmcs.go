@@ -105,7 +105,7 @@ func (p *people) addBMC(r *http.Request) Response {
 	if err := p.ownBMC(h, wordsOf(said)); err != nil {
 		return fail(err)
 	}
-	return p.grant(r, h.ID, enter(said, p.Sealer))
+	return p.grant(r, h.ID, enter(said, body.Eject, p.Sealer))
 }
 
 // ownBMC refuses a BMC that is another host's, or whose MAC is a host's own.
@@ -122,14 +122,14 @@ func (p *people) ownBMC(h provisioner.Host, words provisioner.Controller) error 
 }
 
 // enter says how a host's BMC is entered. What was not said stays as it was.
-func enter(said manifest.BMC, sealer Sealer) wish {
+func enter(said manifest.BMC, eject string, sealer Sealer) wish {
 	return func(h *provisioner.Host) (string, error) {
 		var prior provisioner.Controller
 		if h.Intent.BMC != nil {
 			prior = *h.Intent.BMC
 		}
 		words := over(wordsOf(said), prior)
-		words.Added = true
+		words.Added, words.Eject = true, cmp.Or(eject, prior.Eject)
 		words.Password = sealFor(sealer, words, string(said.Password), prior)
 		whole := said
 		whole.Driver, whole.User = manifest.Driver(words.Driver), words.User
@@ -162,6 +162,9 @@ func entered(h provisioner.Host) string {
 	}
 	if len(c.Password) == 0 {
 		text += "; its password is not known"
+	}
+	if c.Eject != "" {
+		text += fmt.Sprintf("; the medium %s may be ejected there", c.Eject)
 	}
 	return text + "."
 }

@@ -28,6 +28,8 @@ func TestWhatIsLeftOutOfABMCStaysAsItIs(t *testing.T) {
 		{"its MAC", v1.NewBMC{MAC: "5254.0000.00b1"}, provisioner.Controller{Address: "10.0.0.2:8443", MAC: "52:54:00:00:00:b1", User: "root", Added: true}, "hunter2"},
 		{"a new password", v1.NewBMC{Password: "hunter3", Driver: "IPMI"}, provisioner.Controller{Address: "10.0.0.2:8443", MAC: "52:54:00:00:00:b1", User: "root", Driver: "ipmi", Added: true}, "hunter3"},
 		{"another account", v1.NewBMC{User: "admin", Password: "hunter4", System: "1", Driver: "redfish"}, provisioner.Controller{Address: "10.0.0.2:8443", MAC: "52:54:00:00:00:b1", User: "admin", System: "1", Driver: "redfish", Added: true}, "hunter4"},
+		{"somebody's medium", v1.NewBMC{Eject: "http://198.51.100.9/theirs.iso"}, provisioner.Controller{Address: "10.0.0.2:8443", MAC: "52:54:00:00:00:b1", User: "admin", System: "1", Driver: "redfish", Added: true, Eject: "http://198.51.100.9/theirs.iso"}, "hunter4"},
+		{"another system", v1.NewBMC{System: "2"}, provisioner.Controller{Address: "10.0.0.2:8443", MAC: "52:54:00:00:00:b1", User: "admin", System: "2", Driver: "redfish", Added: true, Eject: "http://198.51.100.9/theirs.iso"}, "hunter4"},
 	} {
 		if _, err := s.AddBMC(t.Context(), "alpha", step.say); err != nil {
 			t.Fatalf("%s: %v", step.name, err)

@@ -15,7 +15,7 @@ func bmcShape(h provisioner.Host) *v1.BMC {
 	}
 	shape := &v1.BMC{
 		Driver: cmp.Or(c.Driver, "redfish"), Address: h.BMCAddress(), MAC: c.MAC, User: c.User, System: c.System,
-		Fingerprint: c.Fingerprint, Missing: h.BMCLacks(), Abilities: []string{}, Cannot: []string{},
+		Fingerprint: c.Fingerprint, Eject: c.Eject, Missing: h.BMCLacks(), Abilities: []string{}, Cannot: []string{},
 	}
 	if seen := h.SeenBMC(); seen != nil {
 		shape.Seen = moment(seen.At)

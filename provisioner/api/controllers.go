@@ -44,7 +44,7 @@ func (im importer) controller(b manifest.BMC, match *provisioner.Host) *provisio
 	words.User = cmp.Or(words.User, prior.User)
 	if prior.Added {
 		words = over(words, prior)
-		words.Added = true
+		words.Added, words.Eject = true, prior.Eject
 		if b.Password == "" && len(prior.Password) > 0 {
 			words.User = prior.User // an account is a user and its password
 		}

@@ -194,11 +194,20 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(st
 	if err != nil {
 		return fault(err)
 	}
-	err = use(l)
+	err = allowable(h, use(l))
 	if cerr := l.close(ctx); cerr != nil {
 		c.opts.Log.Warn().Err(cerr).Str("host", string(h.ID)).Msg("a session was left at a BMC") // the errand stands as it is
 	}
 	return fault(err)
+}
+
+// allowable says how a person allows what a BMC was not asked to do without.
+func allowable(h provisioner.Host, err error) error {
+	f, ok := errors.AsType[*redfish.Fault](err)
+	if !ok || f.Medium == "" {
+		return err
+	}
+	return fmt.Errorf("%w: muster bmc add %s --eject %s", err, h.ID, f.Medium)
 }
 
 // forgive lets a password that was refused be shown once more when a person has

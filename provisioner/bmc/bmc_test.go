@@ -328,6 +328,27 @@ func TestARefusedPasswordIsShownOnceAndNeverTold(t *testing.T) {
 	}
 }
 
+func TestSomebodysMediumIsEjectedWhereAPersonGaveThatOne(t *testing.T) {
+	s := newSite(t, "openbmc")
+	const theirs = "http://198.51.100.9/os/theirs.iso"
+	if err := s.Fail(bmctest.Fault{Kind: bmctest.FaultForeign, URL: theirs}); err != nil {
+		t.Fatal(err)
+	}
+	checked, err := s.controller.Check(t.Context(), s.host)
+	if err != nil || !strings.HasSuffix(checked.Answers[0].Seen, "by https; a medium is in slot Slot_0: "+theirs) {
+		t.Errorf("the check says %+v, %v", checked.Answers[0], err)
+	}
+	s.host.Intent.BMC.Eject = "http://198.51.100.9/os/other.iso"
+	err = s.do(t, provisioner.ErrandMedium, "a-1")
+	if err == nil || !strings.HasSuffix(err.Error(), "muster bmc add h-7 --eject "+theirs) || len(s.Inserted()) != 1 {
+		t.Errorf("with %q in: %v", s.Inserted(), err)
+	}
+	s.host.Intent.BMC.Eject = theirs
+	if err := s.do(t, provisioner.ErrandMedium, "a-1"); err != nil || s.last() != bmctest.DeviceMedium {
+		t.Errorf("it booted %q: %v", s.last(), err)
+	}
+}
+
 func TestAPasswordThatWasRefusedBeforeTheServerStartedIsNotShown(t *testing.T) {
 	s := newSite(t, "ilo5")
 	_, _, err := s.controller.Survey(t.Context(), s.host)

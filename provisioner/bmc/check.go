@@ -85,6 +85,11 @@ func (l *redfishLine) check(ctx context.Context) (Checked, error) {
 	if err != nil {
 		return Checked{}, err
 	}
+	for _, slot := range can.State.Slots {
+		if slot.Connected() {
+			can.Medium.Why += fmt.Sprintf("; a medium is in slot %s: %s", slot.ID, cmp.Or(slot.Image, "it does not say which"))
+		}
+	}
 	about := can.About
 	p := about.Product
 	return Checked{

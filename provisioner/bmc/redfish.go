@@ -129,9 +129,14 @@ func errand(do provisioner.ErrandKind, way provisioner.Way, can provisioner.Abil
 // want is a goal with the attempt's medium.
 func (l *redfishLine) want(goal redfish.Goal, h provisioner.Host, r provisioner.Rendering) redfish.Want {
 	return redfish.Want{
-		Goal: goal, URLs: l.c.opts.Media.URLs(h, r), Ours: l.c.opts.Media.Ours,
+		Goal: goal, URLs: l.c.opts.Media.URLs(h, r), Ours: func(image string) bool { return l.c.opts.Media.Ours(image) || given(h, image) },
 		Mode: mode(goal, h), Avoid: l.note.Avoid, Read: read(h.Facts, r.Attempt),
 	}
+}
+
+// given tells whether a person gave muster somebody's medium, to eject.
+func given(h provisioner.Host, image string) bool {
+	return image != "" && h.Intent.BMC.Eject == image
 }
 
 // mode is how the firmware is told to boot: as it booted the scout. Before that

@@ -11,6 +11,7 @@ type BMC struct {
 	User        string `json:"user"`        // empty: not known
 	System      string `json:"system"`      // where one BMC has several
 	Fingerprint string `json:"fingerprint"` // of its certificate, as listed or else as pinned; empty: none is known
+	Eject       string `json:"eject"`       // a medium of somebody else's that muster may take out, by its URL; empty: none
 	Missing     string `json:"missing"`     // a sentence on what muster still needs to enter it; empty: nothing
 
 	Seen      *time.Time `json:"seen"` // last; null: never
@@ -55,6 +56,7 @@ type NewBMC struct {
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of its certificate
 	System      string `json:"system,omitempty"`
 	Driver      string `json:"driver,omitempty"` // redfish or ipmi
+	Eject       string `json:"eject,omitempty"`  // URL of a medium of somebody else's that muster may take out
 }
 
 // CheckedBMC is what a BMC said of itself and of what it can do.
