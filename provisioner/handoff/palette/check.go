@@ -24,7 +24,7 @@ func (d *Driver) Check(ctx context.Context, b handoff.Batch) handoff.Checked {
 	c.names()
 	project, err := d.projectUID(ctx, o.Project, 0)
 	if err != nil {
-		c.wrong(d.sentence(err))
+		c.unasked(err)
 		return c.Checked // the rest would say the same
 	}
 	c.note(fmt.Sprintf("Palette at %s takes the key and has the project %s.", d.settings.Endpoint, o.Project))
@@ -44,6 +44,25 @@ type check struct {
 
 func (c *check) wrong(text string) { c.Wrong = append(c.Wrong, text) }
 func (c *check) note(text string)  { c.Notes = append(c.Notes, text) }
+
+// unasked says what it means that Palette cannot be asked. An order that brings
+// its token along can do without.
+func (c *check) unasked(err error) {
+	file := c.options.Token.File
+	switch {
+	case !away(err):
+		c.wrong(c.sentence(err))
+	case file == "":
+		c.wrong(c.sentence(err) + " The order's registration token cannot be made meanwhile: ask again when it answers. Where there is no way to it, have a token made elsewhere and name its file in handoff.token.file of the order.")
+	default:
+		if _, _, err := c.unproven(file); err != nil {
+			c.wrong(c.sentence(err))
+			return
+		}
+		c.note(fmt.Sprintf("%s So neither project, token nor agent was checked, nor whether it has a host from before: hosts are given the token in %s as it is.", c.sentence(err), file))
+		c.noteShipped()
+	}
+}
 
 // names are one host's each.
 func (c *check) names() {
@@ -71,15 +90,21 @@ func (c *check) token(ctx context.Context) {
 			return
 		}
 		c.note(note)
+		c.noteShipped()
 		return
 	}
 	if _, err := c.client.tokens(ctx); err != nil {
 		c.wrong(c.sentence(err))
 		return
 	}
-	c.note(fmt.Sprintf("A registration token is made when the first host begins, valid for %s, and revoked when the order is over.", c.options.Token.lasts()))
+	c.note(fmt.Sprintf("A registration token is made when the first host begins, valid for %s, and revoked when the order is over.", span(c.options.Token.lasts())))
+	c.noteShipped()
+}
+
+// noteShipped says until when a token must do.
+func (c *check) noteShipped() {
 	if slices.ContainsFunc(c.batch.Hosts, func(h provisioner.Host) bool { return h.Intent.Ship }) {
-		c.note("Hosts that are shipped register at their final site: that is to be within this time, or token.valid longer. It is not revoked before.")
+		c.note("Hosts that are shipped register at their final site: the token must still be valid then (token.valid, or another file). It is not revoked before.")
 	}
 }
 

@@ -211,7 +211,7 @@ func (c *client) wait(ctx context.Context) error {
 }
 
 func (c *client) request(ctx context.Context, method, path, project string, body any) (*http.Request, error) {
-	key, err := secretIn(c.settings.KeyFile)
+	key, err := secretIn(c.settings.KeyFile, apiKeyIn)
 	if err != nil {
 		return nil, err
 	}
@@ -243,16 +243,22 @@ type errFile struct{ text string }
 
 func (e *errFile) Error() string { return e.text }
 
+// What files of secrets hold, and which key names them.
+const (
+	apiKeyIn = "the API key (handoff.palette.api_key of the configuration file)"
+	tokenIn  = "the registration token (handoff.token.file of the order)"
+)
+
 // secretIn reads a secret of one line. It is read each time, so that a new one
 // needs no restart.
-func secretIn(file string) (string, error) {
+func secretIn(file, what string) (string, error) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return "", &errFile{fmt.Sprintf("the secret file cannot be read: %v", err)}
+		return "", &errFile{fmt.Sprintf("the file with %s cannot be read (%v): put it there, for muster to read", what, err)}
 	}
 	text := strings.TrimSpace(string(data))
 	if text == "" || len(text) > maxKey || strings.ContainsAny(text, "\r\n\x00") {
-		return "", &errFile{fmt.Sprintf("%s is to have one line with the secret and nothing else", file)}
+		return "", &errFile{fmt.Sprintf("%s is to have one line with %s and nothing else", file, what)}
 	}
 	return text, nil
 }

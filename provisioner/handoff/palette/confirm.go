@@ -22,7 +22,7 @@ func (d *Driver) Confirm(ctx context.Context, b handoff.Batch, h provisioner.Hos
 	}
 	st, err := readState(b.State)
 	if err == nil && st.Project == "" {
-		st.Project, err = d.projectUID(ctx, o.Project, otherAge) // the order was closed meanwhile
+		st.Project, err = d.projectUID(ctx, o.Project, otherAge) // the order was closed meanwhile, or opened without Palette
 	}
 	if err != nil {
 		return d.unseen(err), nil

@@ -116,7 +116,7 @@ func (t tokenOptions) check() error {
 	}
 	valid, err := time.ParseDuration(t.Valid)
 	if err != nil || valid < leastValid || valid > mostValid {
-		return fmt.Errorf("handoff.token.valid: %q is no length of time between %s and %s: write it like 168h", t.Valid, leastValid, mostValid)
+		return fmt.Errorf("handoff.token.valid: %q is no length of time between %s and %s: write it like 168h", t.Valid, span(leastValid), span(mostValid))
 	}
 	return nil
 }

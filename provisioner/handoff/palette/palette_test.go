@@ -309,6 +309,64 @@ func TestALostAnswerLeavesNoSecondToken(t *testing.T) {
 	}
 }
 
+// TestAnOrderThatBringsItsTokenNeedsNoPaletteOnSite: hosts are staged without a
+// WAN and register elsewhere; what could not be checked is as soon as it can.
+func TestAnOrderThatBringsItsTokenNeedsNoPaletteOnSite(t *testing.T) {
+	r := newRoom(t)
+	made := r.up.PutToken(palettetest.Token{Name: "by hand", Project: "p-edge"})
+	file := filepath.Join(t.TempDir(), "token")
+	write(t, file, made.Value)
+	b, h := r.batch, r.host(1)
+	h.Intent.Ship = true
+	b.Hosts = []provisioner.Host{h}
+	r.fail(handofftest.Away)
+	if got := r.Check(t.Context(), b); len(got.Wrong) != 1 || !strings.Contains(got.Wrong[0], "name its file in handoff.token.file") {
+		t.Errorf("without a token: %+v", got)
+	}
+	b.Options = map[string]any{"project": "edge", "token": map[string]any{"file": file}}
+	got := r.Check(t.Context(), b)
+	if notes := strings.Join(got.Notes, " "); len(got.Wrong) > 0 || !strings.Contains(notes, "as it is") || !strings.Contains(notes, "must still be valid then") {
+		t.Errorf("with one: %+v", got)
+	}
+	opened, err := r.Open(t.Context(), b)
+	if err != nil || !strings.Contains(string(opened.State), made.Value) {
+		t.Fatalf("%v", err)
+	}
+	b.State = opened.State
+	if again, err := r.Open(t.Context(), b); err != nil || string(again.State) != string(b.State) {
+		t.Errorf("opened again it is another: %v", err)
+	}
+	carry, err := r.Prepare(t.Context(), b, h, "")
+	if err != nil || !strings.Contains(carry.Note, "could not be asked") {
+		t.Errorf("%+v, %v", carry, err)
+	}
+
+	r.fail("")
+	r.clock.advance(time.Hour)
+	proven, err := r.Open(t.Context(), b)
+	if err != nil || !strings.Contains(proven.Note, made.UID) || !strings.Contains(string(proven.State), "p-edge") {
+		t.Errorf("Palette is there again: %+v, %v", proven, err)
+	}
+	r.up.Put(record(1))
+	if res, err := r.Confirm(t.Context(), b, h); err != nil || res.Receipt == nil {
+		t.Errorf("%+v, %v", res, err)
+	}
+	write(t, file, "nonsense")
+	if _, err := r.Open(t.Context(), b); provisioner.KindOf(err) != provisioner.Operator {
+		t.Errorf("Palette does not know the token: %v", err)
+	}
+}
+
+func TestLengthsOfTimeAreWrittenShort(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		72 * time.Hour: "72h", 90 * time.Minute: "1h30m", 50*time.Hour + 10*time.Minute: "50h10m", 10 * time.Second: "10s", time.Hour + 10*time.Second: "1h0m10s",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%s is written %s, want %s", d, got, want)
+		}
+	}
+}
+
 // TestNoOrderHasTheTokenOfAnother: one that is over would revoke what the other's
 // hosts are given.
 func TestNoOrderHasTheTokenOfAnother(t *testing.T) {
@@ -415,7 +473,7 @@ func TestATokenFromAFileIsCheckedAndLeftAlone(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "token")
 	r.batch.Options["token"] = map[string]any{"file": file}
 	for _, tc := range []struct{ content, want string }{
-		{"nonsense", "is none that Palette at"}, {"", "one line with the secret"}, {"a\nb", "one line with the secret"},
+		{"nonsense", "is none that Palette at"}, {"", "one line with the registration token (handoff.token.file of the order)"}, {"a\nb", "one line with"},
 	} {
 		write(t, file, tc.content)
 		if _, err := r.Open(t.Context(), r.batch); err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -455,7 +513,7 @@ func TestCheckNamesAllThatWouldGoWrong(t *testing.T) {
 		{"all is well", func(*room) {}, "", "Image edge-4.9 has agent v4.9.7, which is Palette's."},
 		{"no such project", func(r *room) { r.batch.Options["project"] = "lab" }, `has no project "lab"`, ""},
 		{"wrong key", func(r *room) { r.up.SetKey("another") }, "takes the API key in", ""},
-		{"no key file", func(r *room) { _ = os.Remove(r.settings.KeyFile) }, "The secret file cannot be read", ""},
+		{"no key file", func(r *room) { _ = os.Remove(r.settings.KeyFile) }, "The file with the API key (handoff.palette.api_key of the configuration file) cannot be read", ""},
 		{"another agent", func(r *room) {
 			r.batch.Images["d1"] = handoff.Image{Name: "edge-4.6", Version: map[string]string{"pe": "4.6.21"}}
 		}, "Image edge-4.6 has agent 4.6.21, but 4.9.7 belongs to Palette", ""},

@@ -113,7 +113,13 @@ func certificatesIn(file string) ([][]byte, error) {
 // cannot be asked the host goes on: a record that is in its way shows itself
 // when it does not arrive.
 func (d *Driver) clear(ctx context.Context, o options, project string, h provisioner.Host) (note string, err error) {
-	records, err := d.lookout.hosts(ctx, project, lookEvery)
+	if project == "" { // Palette could not be asked when the order was opened
+		project, err = d.projectUID(ctx, o.Project, lookEvery)
+	}
+	var records []edgeHost
+	if err == nil {
+		records, err = d.lookout.hosts(ctx, project, lookEvery)
+	}
 	switch {
 	case errors.Is(err, errLooking):
 		return "", d.fault(err)

@@ -25,6 +25,8 @@ type token struct {
 	Value   string    `json:"value"`
 	Expires time.Time `json:"expires,omitzero"`
 	Made    bool      `json:"made,omitempty"` // by us: it is revoked when the order is over
+	// Unproven is one of a file that Palette could not be asked about.
+	Unproven bool `json:"unproven,omitempty"`
 }
 
 // leastLeft is how long a token must still be valid when a host is given it: it
@@ -77,20 +79,21 @@ func (d *Driver) Open(ctx context.Context, b handoff.Batch) (handoff.Opened, err
 	if err != nil {
 		return handoff.Opened{}, err
 	}
-	if t, ok := st.last(); ok && st.Name == o.Project && t.lasting(d.now()) && (o.Token.File != "") == !t.Made && d.current(o, t) {
+	last, ok := st.last()
+	fits := ok && st.Name == o.Project && last.lasting(d.now()) && (o.Token.File != "") == !last.Made && d.current(o, last)
+	if fits && !last.Unproven {
 		return handoff.Opened{State: b.State}, nil
 	}
-	if st.Project, err = d.projectUID(ctx, o.Project, lookEvery); err != nil {
+	project, err := d.projectUID(ctx, o.Project, lookEvery)
+	blind := o.Token.File != "" && away(err)
+	switch {
+	case blind && fits:
+		return handoff.Opened{State: b.State}, nil
+	case err != nil && !blind:
 		return handoff.Opened{}, d.fault(err)
 	}
-	st.Name = o.Project
-	var t token
-	var note string
-	if o.Token.File != "" {
-		t, note, err = d.given(ctx, o.Token.File)
-	} else {
-		t, note, err = d.made(ctx, o, st, d.tokenName(b.Order, len(st.Tokens)))
-	}
+	st.Name, st.Project = o.Project, project
+	t, note, err := d.token(ctx, o, st, b.Order, blind)
 	if err != nil {
 		return handoff.Opened{}, d.fault(err)
 	}
@@ -99,12 +102,31 @@ func (d *Driver) Open(ctx context.Context, b handoff.Batch) (handoff.Opened, err
 	return handoff.Opened{State: kept, Note: note}, err
 }
 
+// token is what hosts of an order are given from now on. blind: Palette cannot
+// be asked, and has not to be where somebody brought a token along.
+func (d *Driver) token(ctx context.Context, o options, st state, order provisioner.OrderName, blind bool) (token, string, error) {
+	switch {
+	case blind:
+		return d.unproven(o.Token.File)
+	case o.Token.File != "":
+		return d.given(ctx, o.Token.File)
+	}
+	return d.made(ctx, o, st, d.tokenName(order, len(st.Tokens)))
+}
+
+// unproven is a token of a file as it is: a site without a way to Palette
+// installs hosts that register elsewhere.
+func (d *Driver) unproven(file string) (token, string, error) {
+	value, err := secretIn(file, tokenIn)
+	return token{Value: value, Unproven: true}, "Took the registration token of a file; Palette could not be asked how long it is valid.", err
+}
+
 // current tells whether a token of a file is still what the file has.
 func (d *Driver) current(o options, t token) bool {
 	if t.Made {
 		return true
 	}
-	value, err := secretIn(o.Token.File)
+	value, err := secretIn(o.Token.File, tokenIn)
 	return err == nil && value == t.Value
 }
 
@@ -159,7 +181,7 @@ func (d *Driver) made(ctx context.Context, o options, st state, name string) (to
 // given is a token that somebody made and put into a file. What Palette says of
 // it is taken where the key may ask.
 func (d *Driver) given(ctx context.Context, file string) (token, string, error) {
-	value, err := secretIn(file)
+	value, err := secretIn(file, tokenIn)
 	if err != nil {
 		return token{}, "", err
 	}
@@ -177,7 +199,7 @@ func (d *Driver) given(ctx context.Context, file string) (token, string, error) 
 		}
 		t.UID, t.Expires = r.Metadata.UID, r.Spec.Expiry.Time
 		if !r.Status.IsActive || !t.lasting(d.now()) {
-			return t, "", &errFile{fmt.Sprintf("the registration token %s in %s is switched off or ends %s: put one there that is valid for more than %s", t.UID, file, day(t.Expires), leastLeft)}
+			return t, "", &errFile{fmt.Sprintf("the registration token %s in %s is switched off or ends %s: put one there that is valid for more than %s", t.UID, file, day(t.Expires), span(leastLeft))}
 		}
 		return t, fmt.Sprintf("Took registration token %s of a file, valid until %s.", t.UID, day(t.Expires)), nil
 	}

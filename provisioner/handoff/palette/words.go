@@ -58,6 +58,18 @@ func upper(text string) string {
 	return string(unicode.ToUpper(r)) + text[n:]
 }
 
+// span is a length of time as people write it.
+func span(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
+}
+
 // day is a time in a sentence.
 func day(t time.Time) string {
 	if t.IsZero() {
