@@ -50,7 +50,6 @@ type Intent struct {
 	Ship    bool            `json:"ship,omitempty"`    // it registers at its final site; here it ends switched off
 	Erase   bool            `json:"erase,omitempty"`   // the order says erase: allowed
 	After   After           `json:"after,omitempty"`
-	Config  map[string]any  `json:"config,omitempty"`  // what the order adds to the host's user-data
 	Way     Way             `json:"way,omitempty"`     // how the image must reach the host; empty: muster chooses
 	Started bool            `json:"started,omitempty"` // order start was given
 	Hold    string          `json:"hold,omitempty"`    // a person's reason; empty: not held
@@ -334,11 +333,11 @@ type Order struct {
 	Ship     bool              `json:"ship,omitempty"`
 	Erase    bool              `json:"erase,omitempty"`
 	After    After             `json:"after,omitempty"`
-	Config   map[string]any    `json:"config,omitempty"`
+	Config   map[string]any    `json:"config,omitempty"` // what it adds to each host's configuration
 	Template string            `json:"template,omitempty"`
 	Secrets  map[string]Secret `json:"secrets,omitempty"`
-	// Sealed are template and secrets as they lie in the store. An order that was
-	// read has it only where it does not open; then neither is known.
+	// Sealed are config, template and secrets as they lie in the store. An order
+	// that was read has it only where it does not open; then none is known.
 	Sealed   []byte    `json:"sealed,omitempty"`
 	Way      Way       `json:"way,omitempty"`
 	Imported time.Time `json:"imported"`

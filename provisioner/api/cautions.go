@@ -112,7 +112,7 @@ func unopened(o provisioner.Order) []string {
 	if len(o.Sealed) == 0 {
 		return nil
 	}
-	return []string{"its template and secrets do not open with the key in the data directory: put back the one that was there, or import the order again"}
+	return []string{"its template, config and secrets do not open with the key in the data directory: put back the one that was there, or import the order again"}
 }
 
 // damagedImages warns of images of an order that a scrub found damaged: nothing

@@ -259,7 +259,7 @@ func (p *people) intentOf(o provisioner.Order) (provisioner.Intent, error) {
 	}
 	return provisioner.Intent{
 		Order: o.Name, Profile: o.Profile, Rules: rules, Image: o.Image, Handoff: o.Handoff, Ship: o.Ship,
-		Erase: o.Erase, After: o.After, Config: o.Config, Way: o.Way, Started: !o.Started.IsZero(),
+		Erase: o.Erase, After: o.After, Way: o.Way, Started: !o.Started.IsZero(),
 	}, nil
 }
 

@@ -316,6 +316,33 @@ func TestAnImportTriesWhatEachHostWouldGet(t *testing.T) {
 	}
 }
 
+func TestAnImportSaysThatWhatHostsAreGivenWasChanged(t *testing.T) {
+	s := newSite(t)
+	if _, err := s.AddImage(t.Context(), v1.NewImage{Name: "edge"}, -1, strings.NewReader("x")); err != nil {
+		t.Fatal(err)
+	}
+	const rows = "serial,mac\nS1,52:54:00:00:00:01\n"
+	for _, c := range []struct {
+		what, order string
+		said        bool
+	}{
+		{"a first import", templated, false},
+		{"the same again", templated, false},
+		{"another config", strings.Replace(templated, "{a: b}", "{a: 1}", 1), true},
+		{"the same again", strings.Replace(templated, "{a: b}", "{a: 1}", 1), false},
+		{"another template", strings.Replace(templated, "x: y", "x: z", 1), true},
+		{"another secret, too", strings.NewReplacer("x: y", "x: z", "hunter2", "hunter3").Replace(templated), true},
+	} {
+		got, err := s.Import(t.Context(), v1.Import{Order: c.order, Manifest: rows})
+		said := slices.ContainsFunc(got.Warnings, func(w v1.Remark) bool {
+			return strings.Contains(w.Text, "counts for install attempts that begin from now on")
+		})
+		if err != nil || said != c.said || len(got.Changed) != 0 {
+			t.Errorf("%s: %+v, %v", c.what, got, err)
+		}
+	}
+}
+
 func TestAnImportSaysWhatHostsGoWithout(t *testing.T) {
 	const gone = "netboot leaves its content behind"
 	d := &desk{lost: map[string]string{"S1": gone, "S2": gone, "S3": "another image does, too", "S4": "its BMC can bring it"}}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -54,7 +55,7 @@ func (im importer) plan(prior provisioner.Order, hosts []provisioner.Host) (chan
 	}
 	b := booking{importer: im, report: v1.Imported{
 		Order: string(order.Name), Hosts: len(im.Rows), Added: []string{}, Changed: []string{}, Removed: []string{}, Kept: []string{},
-		Warnings: slices.Concat(im.Warnings, im.cautions(wants), without),
+		Warnings: slices.Concat(im.Warnings, im.cautions(wants), without, given(prior, order)),
 	}}
 	listed := make(map[provisioner.HostID]bool)
 	for i, want := range wants {
@@ -133,7 +134,7 @@ func (im importer) intent(order provisioner.Order, row manifest.Row) (provisione
 		Order:   order.Name,
 		Row:     provisioner.Row{Line: row.Line, Serial: row.Serial, UUID: row.UUID, MACs: row.MACs, Name: row.Name, Static: provisioner.Static(row.Static)},
 		Profile: o.Profile, Rules: rules, Image: digest, Handoff: o.Handoff.Driver, Ship: o.Ship,
-		Erase: o.Erase == manifest.Allowed, After: provisioner.After(o.After), Config: o.Config, Way: provisioner.Way(o.Transport), Started: !order.Started.IsZero(),
+		Erase: o.Erase == manifest.Allowed, After: provisioner.After(o.After), Way: provisioner.Way(o.Transport), Started: !order.Started.IsZero(),
 	}, wrong
 }
 
@@ -210,6 +211,18 @@ func (im importer) lost(order provisioner.Order, want provisioner.Intent, cautio
 	return v1.Remark{Source: "manifest", Line: want.Row.Line, Column: "image", Text: caution}
 }
 
+// given says that an order was changed in what no row shows.
+func given(prior, order provisioner.Order) []v1.Remark {
+	if prior.Revision == 0 || len(prior.Sealed) > 0 {
+		return nil
+	}
+	config := len(prior.Config)+len(order.Config) == 0 || sameJSON(prior.Config, order.Config)
+	if config && prior.Template == order.Template && maps.Equal(prior.Secrets, order.Secrets) {
+		return nil
+	}
+	return []v1.Remark{{Source: "order", Text: "what it gives its hosts was changed, and counts for install attempts that begin from now on"}}
+}
+
 // booking gathers what an import changes.
 type booking struct {
 	importer
@@ -283,6 +296,12 @@ func (b *booking) warn(format string, args ...any) {
 // sameIntent compares what would be stored; the line in a file is no wish.
 func sameIntent(a, b provisioner.Intent) bool {
 	a.Row.Line, b.Row.Line = 0, 0
+	return sameJSON(a, b)
+}
+
+// sameJSON compares what is written of two values: one that was read has other
+// types for its numbers.
+func sameJSON(a, b any) bool {
 	x, errX := json.Marshal(a)
 	y, errY := json.Marshal(b)
 	return errX == nil && errY == nil && bytes.Equal(x, y)

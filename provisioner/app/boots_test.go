@@ -210,9 +210,8 @@ func TestTwoImportsOfAnOrderAreNotMixed(t *testing.T) {
 
 func TestWhatIsTooLargeForAHostIsRefused(t *testing.T) {
 	r := newRig(t)
-	r.order(t, provisioner.Order{Name: "o1"})
+	r.order(t, provisioner.Order{Name: "o1", Config: map[string]any{"write_files": strings.Repeat("x", maxDocument)}})
 	h := installing("h-1", firstMAC, "a-1", r.kairos(t))
-	h.Intent.Config = map[string]any{"write_files": strings.Repeat("x", maxDocument)}
 	_, err := r.boots.Render(t.Context(), h, handoff.Carry{})
 	if err == nil || !strings.Contains(err.Error(), "more than 512") {
 		t.Errorf("got %v", err)

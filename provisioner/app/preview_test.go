@@ -141,12 +141,15 @@ func TestAnOrderIsTriedBeforeItsHostsAreSeen(t *testing.T) {
 		{"an unknown value", "#cloud-config\nx: {{.Secrets.nope}}\n", provisioner.Intent{Image: iso.Digest}, "template"},
 		{"no header", "x: y\n", provisioner.Intent{Image: iso.Digest}, "template"},
 		{"what muster decides", "#cloud-config\nhostname: x\n", provisioner.Intent{Image: iso.Digest}, "template"},
-		{"a config that muster decides", "", provisioner.Intent{Image: iso.Digest, Config: map[string]any{"hostname": "x"}}, "config"},
+		{"a config that muster decides", "", provisioner.Intent{Image: iso.Digest}, "config"},
 		{"a way that it cannot go", "", provisioner.Intent{Image: disk.Digest, Way: provisioner.WayNetboot}, "transport: image disk cannot reach the host by netboot"},
 		{"a disk", "#cloud-config\nx: y\n", provisioner.Intent{Image: disk.Digest}, ""},
 		{"media", "", provisioner.Intent{Image: iso.Digest, Way: provisioner.WayMedia}, ""},
 	} {
-		o.Template = c.template
+		o.Template, o.Config = c.template, nil
+		if c.says == "config" {
+			o.Config = map[string]any{"hostname": "x"}
+		}
 		_, err := r.viewer().Try(o, c.want)
 		if (err == nil) != (c.says == "") || err != nil && (!strings.HasPrefix(err.Error(), c.says) || strings.Contains(err.Error(), "s3cr3t")) {
 			t.Errorf("%s: got %v, want %q", c.name, err, c.says)

@@ -50,7 +50,7 @@ func (b *boots) Render(ctx context.Context, h provisioner.Host, carry handoff.Ca
 // the image of the other.
 func agrees(order provisioner.Order, h provisioner.Host) error {
 	if len(order.Sealed) > 0 {
-		return operator("the template and secrets of order %s do not open with the key in the data directory: put back the one that was there, or import the order again", order.Name)
+		return operator("the template, config and secrets of order %s do not open with the key in the data directory: put back the one that was there, or import the order again", order.Name)
 	}
 	if h.Intent.Image == order.Image || slices.Contains(order.RowImages, h.Intent.Image) {
 		return nil
@@ -75,16 +75,16 @@ func (b *boots) try(order provisioner.Order, h provisioner.Host, root string, ca
 	if _, _, err := b.way(image, rec, h); err != nil {
 		return err
 	}
-	if err := rec.CheckSource(sourceOf(order, h), b.values(order, h, image, root, carry)); err != nil {
+	if err := rec.CheckSource(sourceOf(order), b.values(order, h, image, root, carry)); err != nil {
 		return err
 	}
 	_, err = b.rendered(order, h, root, carry)
 	return err
 }
 
-// sourceOf is what the order adds for h.
-func sourceOf(order provisioner.Order, h provisioner.Host) recipe.Source {
-	return recipe.Source{Template: order.Template, Config: h.Intent.Config}
+// sourceOf is what the order adds for each of its hosts.
+func sourceOf(order provisioner.Order) recipe.Source {
+	return recipe.Source{Template: order.Template, Config: order.Config}
 }
 
 // rendered makes a rendering, without who and when. Its errors may quote what a
@@ -102,7 +102,7 @@ func (b *boots) rendered(order provisioner.Order, h provisioner.Host, root strin
 	if err != nil {
 		return provisioner.Rendering{}, err
 	}
-	got, err := rec.Render(b.values(order, h, image, root, carry), sourceOf(order, h))
+	got, err := rec.Render(b.values(order, h, image, root, carry), sourceOf(order))
 	if err != nil {
 		return provisioner.Rendering{}, err
 	}

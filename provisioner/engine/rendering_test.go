@@ -72,12 +72,12 @@ func TestAnAttemptGivesTheSameWhateverBecomesOfOrderClockAndServer(t *testing.T)
 	if err != nil {
 		t.Fatal(err)
 	}
-	order.Template = "after"
+	order.Template, order.Config = "after", map[string]any{"k": "v"}
 	if err := s.Store.Commit(t.Context(), store.Change{PutOrders: []provisioner.Order{order}}); err != nil {
 		t.Fatal(err)
 	}
 	edit := func(h *provisioner.Host) ([]provisioner.Entry, error) {
-		h.Intent.Image, h.Intent.After, h.Intent.Config = "sha256:2", provisioner.AfterPowerOff, map[string]any{"k": "v"}
+		h.Intent.Image, h.Intent.After = "sha256:2", provisioner.AfterPowerOff
 		return nil, nil
 	}
 	if _, err := s.Store.Change(t.Context(), hostID, edit); err != nil {

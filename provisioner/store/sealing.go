@@ -14,8 +14,8 @@ type Box interface {
 	Open(sealed []byte, context string) ([]byte, error)
 }
 
-// NewSealed returns a store that keeps the templates and secrets of orders
-// sealed in box. It also reads orders that were kept in clear, and seals each
+// NewSealed returns a store that keeps templates, configurations and secrets of
+// orders sealed in box. It also reads orders that were kept in clear, and seals each
 // when it is next written.
 func NewSealed(e Engine, now func() time.Time, box Box) *Store {
 	s := New(e, now)
@@ -23,9 +23,11 @@ func NewSealed(e Engine, now func() time.Time, box Box) *Store {
 	return s
 }
 
-// confidential is the part of an order that is sealed.
+// confidential is the part of an order that is sealed: what its hosts are given,
+// in which people put passwords, whatever they are told of secrets.
 type confidential struct {
 	Template string                        `json:"template,omitempty"`
+	Config   map[string]any                `json:"config,omitempty"`
 	Secrets  map[string]provisioner.Secret `json:"secrets,omitempty"`
 }
 
@@ -34,20 +36,21 @@ func sealedFor(name provisioner.OrderName) string { return "order " + string(nam
 // encodeOrder is an order as it is kept. What did not open stays as it was: it
 // may be that the right key comes back.
 func (s *Store) encodeOrder(o provisioner.Order) ([]byte, error) {
-	part := confidential{o.Template, o.Secrets}
-	if s.box != nil && len(o.Sealed) == 0 && (part.Template != "" || len(part.Secrets) > 0) {
+	part := confidential{o.Template, o.Config, o.Secrets}
+	if s.box != nil && len(o.Sealed) == 0 && (part.Template != "" || len(part.Config)+len(part.Secrets) > 0) {
 		plain, err := json.Marshal(part)
 		if err != nil {
 			return nil, err
 		}
-		o.Sealed, o.Template, o.Secrets = s.box.Seal(plain, sealedFor(o.Name)), "", nil
+		o.Sealed = s.box.Seal(plain, sealedFor(o.Name))
+		o.Template, o.Config, o.Secrets = "", nil, nil
 	}
 	return json.Marshal(o)
 }
 
 // decodeOrder reads an order. One that does not open comes with what is sealed
-// of it, and without template and secrets: whoever needs them says so, and the
-// others can do without.
+// of it, and without the rest of it: whoever needs that says so, and the others
+// can do without.
 func (s *Store) decodeOrder(item Item) (o provisioner.Order, err error) {
 	if err := json.Unmarshal(item.Value, &o); err != nil {
 		return o, fmt.Errorf("%s does not read as an order: %w", item.Key, err)
@@ -65,5 +68,8 @@ func (s *Store) decodeOrder(item Item) (o provisioner.Order, err error) {
 		return o, fmt.Errorf("what is sealed of %s does not read: %w", item.Key, err)
 	}
 	o.Sealed, o.Template, o.Secrets = nil, part.Template, part.Secrets
+	if part.Config != nil { // else it may lie beside, as it once did
+		o.Config = part.Config
+	}
 	return o, nil
 }
