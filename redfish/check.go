@@ -20,11 +20,20 @@ type Ability struct {
 type Check struct {
 	About   About
 	State   State
-	Medium  Ability        // boots an ISO
-	HTTP    Ability        // boots by UEFI HTTP
-	Network Ability        // boots by PXE once
-	Licence string         // which one media need; whether it is there shows at the first insert
+	Medium  Ability // boots an ISO
+	HTTP    Ability // boots by UEFI HTTP
+	Network Ability // boots by PXE once
+	Licence Licences
 	Skew    *time.Duration // of its clock, ahead of ours; nil if it does not say
+}
+
+// Licences are which licence media need, and which are there.
+type Licences struct {
+	Needs  string   // "" where none is known to be needed
+	Has    []string // installed and valid, as the BMC names them
+	Listed bool     // it says which are installed
+	Brings bool     // one of them brings media; else, where none is listed or its name does not tell, the first insert shows
+	Tells  bool     // the name of a licence tells whether it brings media
 }
 
 // Check reads what a BMC can do with media at the URLs of w. It changes
@@ -41,14 +50,17 @@ func (b *BMC) Check(ctx context.Context, w Want, now func() time.Time) (Check, e
 	}
 	c := judge(s, w, b.link.quirk)
 	c.About = b.about
+	licences := b.licences(ctx)
 	for _, path := range b.managers {
 		m, _, err := b.link.get(ctx, path)
+		licences.add(m)
 		if at, bad := time.Parse(time.RFC3339, m.Text("DateTime")); err == nil && bad == nil {
 			skew := at.Sub(now())
 			c.Skew = &skew
 			break
 		}
 	}
+	c.Licence = licences.judge(b.link.quirk.Licence)
 	return c, nil
 }
 
@@ -62,7 +74,7 @@ func judge(s State, w Want, q quirk.Quirk) Check {
 		}
 		return Ability{Can: true, Why: seen}
 	}
-	c := Check{State: s, Licence: q.Licence.Name}
+	c := Check{State: s}
 	c.Network = can(BootNetwork, "it has a boot override")
 	if c.Network.Can && len(s.Boot.targets) > 0 && !slices.Contains(s.Boot.targets, "Pxe") {
 		c.Network = Ability{Why: "its boot override does not list Pxe"}

@@ -52,7 +52,7 @@ type site struct {
 	host       provisioner.Host
 }
 
-func newSite(t *testing.T, personality string) *site {
+func newSite(t *testing.T, personality string, with ...func(*bmctest.Options)) *site {
 	t.Helper()
 	p, err := bmctest.Named(personality)
 	if err != nil {
@@ -60,7 +60,11 @@ func newSite(t *testing.T, personality string) *site {
 	}
 	p.Session.Timeout *= 20 // the BMC's seconds are short, and this machine may be busy for several
 	host := bmctest.NewPaper(bmctest.PaperOptions{Identity: p.Identity(7), Second: second})
-	e, err := bmctest.Start(bmctest.Options{Personality: p, Second: second, Machine: host})
+	o := bmctest.Options{Personality: p, Second: second, Machine: host}
+	for _, edit := range with {
+		edit(&o)
+	}
+	e, err := bmctest.Start(o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -346,6 +350,32 @@ func TestSomebodysMediumIsEjectedWhereAPersonGaveThatOne(t *testing.T) {
 	s.host.Intent.BMC.Eject = theirs
 	if err := s.do(t, provisioner.ErrandMedium, "a-1"); err != nil || s.last() != bmctest.DeviceMedium {
 		t.Errorf("it booted %q: %v", s.last(), err)
+	}
+}
+
+func TestACheckSaysWhetherTheLicenceIsThere(t *testing.T) {
+	for _, tc := range []struct {
+		personality string
+		unlicensed  bool
+		says        bmc.Says
+		seen        string
+	}{
+		{"idrac9", false, bmc.Yes, "it has iDRAC9 15G Enterprise License"},
+		{"idrac9", true, bmc.No, "media need iDRAC Enterprise or Datacenter here, and it has iDRAC9 15G Express License: add it"},
+		{"idrac10", false, bmc.Yes, "Datacenter"},
+		{"ilo5", false, bmc.Yes, "it has iLO Advanced"},
+		{"ilo5", true, bmc.No, "it has iLO Standard"},
+		{"xcc", false, bmc.Unknown, "shows at the first insert"},
+		{"openbmc", false, bmc.Unknown, "none is known to be needed"},
+	} {
+		s := newSite(t, tc.personality, func(o *bmctest.Options) { o.Unlicensed = tc.unlicensed })
+		checked, err := s.controller.Check(t.Context(), s.host)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := checked.Answers[3]; got.About != bmc.Licence || got.Says != tc.says || !strings.Contains(got.Seen, tc.seen) {
+			t.Errorf("%s, unlicensed %t: %+v", tc.personality, tc.unlicensed, got)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/muster-boot/muster/provisioner"
@@ -116,11 +117,24 @@ func answer(q Question, a redfish.Ability) Answer {
 	return Answer{q, No, a.Why}
 }
 
-func licence(name string) Answer {
-	if name == "" {
-		return Answer{Licence, Unknown, "none is known to be needed for media here"}
+// licence says whether the one that media need is there. Where the BMC does not
+// list any, only an insert shows.
+func licence(l redfish.Licences) Answer {
+	has := "it lists no licence"
+	if len(l.Has) > 0 {
+		has = "it has " + strings.Join(l.Has, ", ")
 	}
-	return Answer{Licence, Unknown, fmt.Sprintf("media need %s here; whether it is there shows at the first insert", name)}
+	switch {
+	case l.Needs == "" && len(l.Has) > 0:
+		return Answer{Licence, Yes, "none is known to be needed for media here; " + has}
+	case l.Needs == "":
+		return Answer{Licence, Unknown, "none is known to be needed for media here"}
+	case l.Brings:
+		return Answer{Licence, Yes, has}
+	case l.Listed && l.Tells:
+		return Answer{Licence, No, fmt.Sprintf("media need %s here, and %s: add it, or boot this host by PXE", l.Needs, has)}
+	}
+	return Answer{Licence, Unknown, fmt.Sprintf("media need %s here, and %s: whether it is there shows at the first insert", l.Needs, has)}
 }
 
 // clock judges a BMC's clock: one that is far off refuses good certificates.

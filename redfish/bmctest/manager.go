@@ -36,6 +36,9 @@ func (e *Emulator) showManager() object {
 		o["Actions"] = object{"Oem": object{"#AMIVirtualMedia.EnableRMedia": object{"target": p + "/Actions/Oem/AMIVirtualMedia.EnableRMedia"}}}
 		o["Oem"] = object{e.rules.Oem: object{"VirtualMedia": object{"RMediaStatus": e.mediaService()}}}
 	}
+	if l := e.rules.Licence; l.Full != "" && !l.Service {
+		o["Oem"] = object{e.rules.Oem: object{"License": object{"LicenseString": e.licence(), "LicenseType": "Perpetual"}}}
+	}
 	return o
 }
 

@@ -31,6 +31,7 @@ type Personality struct {
 	Boot    bootRules         `yaml:"boot"`
 	Power   powerRules        `yaml:"power"`
 	Parts   partRules         `yaml:"parts"`
+	Licence licenceRules      `yaml:"licence"`
 	Words   map[string]refuse `yaml:"words"` // its own words for a refusal, by the emulator's key
 }
 
@@ -119,6 +120,13 @@ type partRules struct {
 	ToManager   bool   `yaml:"to_manager"`  // the BMC's own USB NIC is listed, first
 	SecureBoot  bool   `yaml:"secure_boot"` // there is a SecureBoot resource
 	TPM         bool   `yaml:"tpm"`         // TrustedModules are listed
+}
+
+// licenceRules say how it names its licence.
+type licenceRules struct {
+	Service bool   `yaml:"service"` // in a LicenseService; else in the manager's extensions
+	Full    string `yaml:"full"`    // that brings virtual media; empty means that no licence is told
+	Basic   string `yaml:"basic"`   // that does not
 }
 
 //go:embed personalities/*.yaml

@@ -68,7 +68,7 @@ func (e *Emulator) plant() map[string]resource {
 		root + "/Registries": {get: func() object { return e.collection(root+"/Registries", "MessageRegistryFile", nil) }},
 	}
 	for _, part := range []map[string]resource{
-		e.authTree(), e.taskTree(), e.systemTree(), e.managerTree(), e.mediaTree(), e.partsTree(), e.updateTree(),
+		e.authTree(), e.taskTree(), e.systemTree(), e.managerTree(), e.mediaTree(), e.partsTree(), e.updateTree(), e.licenceTree(),
 	} {
 		maps.Copy(tree, part)
 	}
@@ -92,6 +92,9 @@ func (e *Emulator) serviceRoot() object {
 		o[name] = e.ref(root + "/" + name)
 	}
 	o["Tasks"] = e.ref(root + "/TaskService")
+	if e.rules.Licence.Service {
+		o["LicenseService"] = e.ref(root + "/LicenseService")
+	}
 	if !e.rules.Session.None {
 		o["SessionService"] = e.ref(root + "/SessionService")
 		o["Links"] = object{"Sessions": e.ref(sessionsPath)}

@@ -73,6 +73,7 @@ func (q Quirk) check() []error {
 	need(q.Proof.Emulated != "" && q.Proof.Service != "" && q.Proof.Hardware != "", "proof: say what it was tried on, or "+NoneYet)
 	need(len(q.Match.Vendor)+len(q.Match.OEM) > 0, "match: name a vendor or an oem; a row for everybody is not a quirk")
 	need((q.Licence.Name == "") == (len(q.Licence.Says) == 0), "licence: name and says go together")
+	need(q.Licence.Name != "" || len(q.Licence.Has) == 0, "licence: say which one it is that has brings")
 	wrong = append(wrong, words("media.places", q.Media.Places, Systems, Managers)...)
 	wrong = append(wrong, words("media.fields", q.Media.Fields, Inserted, WriteProtected, TransferMethod, TransferProtocol, UserName, Password)...)
 	wrong = append(wrong, words("media.insert", []Insert{q.Media.Insert}, "", Action, Patch, VmmControl, IsoConfig)...)

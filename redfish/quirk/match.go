@@ -113,6 +113,11 @@ func (m Media) Rank(slot string) (rank int, ok bool) {
 	return rank, rank >= 0
 }
 
+// Brings reports whether a licence of that name brings media.
+func (l Licence) Brings(name string) bool {
+	return slices.ContainsFunc(l.Has, func(word string) bool { return hasWords(name, word) })
+}
+
 func (r Range) String() string {
 	switch {
 	case r.Below == "":

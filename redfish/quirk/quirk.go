@@ -126,6 +126,7 @@ type HTTP struct {
 type Licence struct {
 	Name string   `yaml:"name"`
 	Says []string `yaml:"says"` // parts of the message ids or texts of a refusal, any case
+	Has  []string `yaml:"has"`  // words in the name of an installed licence that brings media; empty: its name does not tell
 }
 
 // Proof says what a row was tried on. Rows are honest: "none yet" is an answer.
