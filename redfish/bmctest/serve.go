@@ -40,25 +40,26 @@ func (e *Emulator) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done := e.begin(r)
-	status := e.handle(w, r)
-	done(status)
+	disturbed, a := e.disturb(r)
+	switch disturbed {
+	case resetConnection:
+		done(0) // before the client can know of it and ask again
+		reset(w)
+	case refusal:
+		done(e.write(w, r, a))
+	case nothing:
+		done(e.handle(w, r))
+	}
 }
 
-// handle answers and returns the status; 0 is a connection that was reset.
+// handle answers by the rules and returns the status.
 func (e *Emulator) handle(w http.ResponseWriter, r *http.Request) int {
-	disturbed, a := e.disturb(r)
-	if disturbed == resetConnection {
-		return reset(w)
-	}
-	if disturbed != nothing {
-		return e.write(w, r, a)
-	}
 	in, bad := read(r)
 	if bad != nil {
 		return e.write(w, r, *bad)
 	}
 	e.mu.Lock()
-	a = e.answer(in)
+	a := e.answer(in)
 	e.mu.Unlock()
 	if a.then != nil {
 		a = a.then()
@@ -112,7 +113,7 @@ func (e *Emulator) write(w http.ResponseWriter, r *http.Request, a answer) int {
 }
 
 // reset ends the connection as a crash of the BMC's web server would.
-func reset(w http.ResponseWriter) int {
+func reset(w http.ResponseWriter) {
 	h, ok := w.(http.Hijacker)
 	if !ok {
 		panic(http.ErrAbortHandler)
@@ -128,7 +129,6 @@ func reset(w http.ResponseWriter) int {
 		_ = t.SetLinger(0) // close then sends RST
 	}
 	_ = conn.Close()
-	return 0
 }
 
 // disturbance is what comes before a request is looked at.
