@@ -3,6 +3,7 @@ package recipe
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/goccy/go-yaml"
@@ -227,14 +229,7 @@ func TestUserDataKeepsEveryText(t *testing.T) {
 // installation with the real curl while nobody listens, and starts the server
 // once curl has been refused. The pauses are made short; all else is as served.
 func TestCallsOutlastARestartOfTheServer(t *testing.T) {
-	port, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := port.Addr().String()
-	if err := port.Close(); err != nil {
-		t.Fatal(err)
-	}
+	address, listen := heldPort(t)
 	data, err := userData(values(), Source{})
 	if err != nil {
 		t.Fatal(err)
@@ -260,9 +255,8 @@ func TestCallsOutlastARestartOfTheServer(t *testing.T) {
 	}
 	called := make(chan string, 1)
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { called <- r.Method + " " + r.URL.Path }))
-	if server.Listener, err = net.Listen("tcp", address); err != nil {
-		t.Fatal(err)
-	}
+	server.Listener.Close()
+	server.Listener = listen()
 	server.Start()
 	defer server.Close()
 	if _, err := io.Copy(io.Discard, said); err != nil {
@@ -278,6 +272,35 @@ func TestCallsOutlastARestartOfTheServer(t *testing.T) {
 		}
 	default:
 		t.Error("a refused connection was curl's last try")
+	}
+}
+
+// heldPort is a TCP port of loopback that refuses calls until listen, and that
+// nobody else can take before.
+func heldPort(t *testing.T) (address string, listen func() net.Listener) {
+	t.Helper()
+	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	socket := os.NewFile(uintptr(fd), "held port")
+	t.Cleanup(func() { socket.Close() })
+	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := syscall.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", bound.(*syscall.SockaddrInet4).Port), func() net.Listener {
+		if err := syscall.Listen(fd, syscall.SOMAXCONN); err != nil {
+			t.Fatal(err)
+		}
+		l, err := net.FileListener(socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return l
 	}
 }
 

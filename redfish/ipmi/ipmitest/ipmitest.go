@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -100,14 +101,11 @@ func Start(ctx context.Context, dir string, o Options) (*Simulator, error) {
 // configure writes the simulator's files, and finds it a port if it has none.
 func (s *Simulator) configure(o Options) error {
 	if s.Address == "" {
-		probe, err := net.ListenPacket("udp", "127.0.0.1:0")
+		address, err := freeAddress()
 		if err != nil {
 			return fmt.Errorf("find a port for ipmi_sim: %w", err)
 		}
-		s.Address = probe.LocalAddr().String()
-		if err := probe.Close(); err != nil {
-			return fmt.Errorf("find a port for ipmi_sim: %w", err)
-		}
+		s.Address = address
 	}
 	host, port, err := net.SplitHostPort(s.Address)
 	if err != nil {
@@ -127,6 +125,21 @@ func (s *Simulator) configure(o Options) error {
 	return errors.Join(
 		s.write("power", "1\n"), s.Chassis(o.Chassis), s.write("emu", controllers),
 		s.write("lan.conf", fmt.Sprintf(lan, host, port, system, s.dir, User, Password)))
+}
+
+// freeAddress is one of loopback with a port that the kernel gives to nobody who
+// asks for any: ipmi_sim opens it itself, so it cannot be held until then.
+func freeAddress() (string, error) {
+	const first, last, tries = 10000, 32000, 100 // below Linux's usual ip_local_port_range
+	var err error
+	for range tries {
+		address := fmt.Sprintf("127.0.0.1:%d", first+rand.N(last-first))
+		var probe net.PacketConn
+		if probe, err = net.ListenPacket("udp", address); err == nil {
+			return address, probe.Close()
+		}
+	}
+	return "", err
 }
 
 // await asks until the simulator's socket is there.
