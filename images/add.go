@@ -15,6 +15,7 @@ import (
 
 	"github.com/muster-boot/muster/images/iso"
 	"github.com/muster-boot/muster/images/recipe"
+	"github.com/muster-boot/muster/images/write"
 )
 
 // AddOptions go with an image that is added. The zero value is an image
@@ -39,7 +40,8 @@ type SetPart struct {
 
 // Add receives an ISO or disk image. An ISO of no known layout is kept and
 // says what it lacks; one that is cut short, or content that is neither, is
-// refused. Whatever goes wrong, the catalog is as it was. The same content again
+// refused, and so is a disk image that needs another file or visibly lacks its end.
+// Whatever goes wrong, the catalog is as it was. The same content again
 // is the same image, under the new name if one is given. ctx is looked at
 // between reads.
 func (c *Catalog) Add(ctx context.Context, r io.Reader, o AddOptions) (Image, error) {
@@ -226,6 +228,9 @@ func (c *Catalog) inspectDisk(i Image, got *received, noISO error) (Image, error
 	listing, err := readDisk(got.file)
 	if errors.Is(err, errNoDisk) {
 		return Image{}, fmt.Errorf("%w, and no disk image (%w); muster image add takes installer ISOs, and disks as raw, gzip, xz, zstd or qcow2", noISO, err)
+	}
+	if err == nil {
+		err = checkDisk(got.file, write.Coding(listing.coding), got.size)
 	}
 	i.Form = recipe.Disk
 	return c.told(i, listing), err

@@ -22,9 +22,6 @@ func (d diskListing) Label() string     { return "" }
 func (d diskListing) Has(string) bool   { return false }
 
 func (d diskListing) why() string {
-	if d.table == "" {
-		return "it is a " + d.coding + " file"
-	}
 	return fmt.Sprintf("it is a disk image (%s) with a partition table (%s)", d.coding, d.table)
 }
 
@@ -52,22 +49,34 @@ func readDisk(f *os.File) (diskListing, error) {
 			coding = c.coding
 		}
 	}
-	d := diskListing{coding: string(coding)}
-	if coding == write.Qcow2 { // where its first sector lies is for who writes it
-		return d, nil
-	}
-	d.table, err = tableOf(io.NewSectionReader(f, 0, 1<<62), coding)
-	return d, err
-}
-
-// tableOf unpacks, as the scout will, the first two sectors, where UEFI 2.11 §5.2.1 and §5.3.2 put
-// the marks of MBR and GPT.
-func tableOf(r io.Reader, coding write.Coding) (string, error) {
-	content, end, err := write.Decode(r, coding)
+	content, end, err := decoded(f, coding)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", errNoDisk, err)
+		return diskListing{}, err
 	}
 	defer end()
+	table, err := tableOf(content)
+	return diskListing{string(coding), table}, err
+}
+
+// decoded unpacks a disk image as the scout will.
+func decoded(f *os.File, coding write.Coding) (content io.Reader, end func(), err error) {
+	if coding == write.Qcow2 {
+		info, err := f.Stat()
+		if err != nil {
+			return nil, nil, err
+		}
+		return write.DecodeQcow2(f, info.Size())
+	}
+	content, end, err = write.Decode(io.NewSectionReader(f, 0, 1<<62), coding)
+	if err != nil {
+		return nil, nil, fmt.Errorf("%w: %w", errNoDisk, err)
+	}
+	return content, end, nil
+}
+
+// tableOf reads the first two sectors, where UEFI 2.11 §5.2.1 and §5.3.2 put the
+// marks of MBR and GPT.
+func tableOf(content io.Reader) (string, error) {
 	sectors := make([]byte, 1024)
 	if _, err := io.ReadFull(content, sectors); err != nil {
 		return "", fmt.Errorf("%w: %w", errNoDisk, err)
@@ -79,4 +88,33 @@ func tableOf(r io.Reader, coding write.Coding) (string, error) {
 		return "GPT", nil
 	}
 	return "MBR", nil
+}
+
+// checkDisk refuses a disk image that the scout would have to give up half-way, with
+// a disk already written to. What only unpacking all of it shows is left to the scout.
+func checkDisk(f *os.File, coding write.Coding, size int64) error {
+	switch coding {
+	case write.Qcow2:
+		return write.CheckQcow2(f, size)
+	case write.XZ:
+		return checkXZ(f, size)
+	case write.Raw, write.Gzip, write.Zstd:
+	}
+	return nil
+}
+
+// checkXZ looks for the mark that a stream ends in (xz file format 1.2.1 §2.1.2.4);
+// behind it may be zeroes, in fours (§2.2).
+func checkXZ(f *os.File, size int64) error {
+	end := make([]byte, min(4096, size))
+	if _, err := f.ReadAt(end, size-int64(len(end))); err != nil {
+		return err
+	}
+	for bytes.HasSuffix(end, make([]byte, 4)) {
+		end = end[:len(end)-4]
+	}
+	if !bytes.HasSuffix(end, []byte("YZ")) {
+		return fmt.Errorf("the image is cut short: it has %d bytes and no end that xz knows; fetch it again", size)
+	}
+	return nil
 }

@@ -3,6 +3,8 @@ package images
 import (
 	"bytes"
 	"compress/gzip"
+	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -110,12 +112,12 @@ func TestDiskImagesAreRecognisedInAnyCoding(t *testing.T) {
 	c := open(t, t.TempDir())
 	coding := regexp.MustCompile(`raw|gzip|xz|zstd|qcow2`)
 	for why, data := range map[string][]byte{
-		"it is a disk image (raw) with a partition table (GPT)":  disk(true),
-		"it is a disk image (raw) with a partition table (MBR)":  disk(false),
-		"it is a disk image (gzip) with a partition table (MBR)": zipped.Bytes(),
-		"it is a disk image (xz) with a partition table (GPT)":   packed(t, disk(true), "xz", "-c"),
-		"it is a disk image (zstd) with a partition table (GPT)": packed(t, disk(true), "zstd", "-c"),
-		"it is a qcow2 file": append([]byte("QFI\xfb\x00\x00\x00\x03"), make([]byte, 4096)...),
+		"it is a disk image (raw) with a partition table (GPT)":   disk(true),
+		"it is a disk image (raw) with a partition table (MBR)":   disk(false),
+		"it is a disk image (gzip) with a partition table (MBR)":  zipped.Bytes(),
+		"it is a disk image (xz) with a partition table (GPT)":    packed(t, disk(true), "xz", "-c"),
+		"it is a disk image (zstd) with a partition table (GPT)":  packed(t, disk(true), "zstd", "-c"),
+		"it is a disk image (qcow2) with a partition table (GPT)": qcow2(t, disk(true)),
 	} {
 		i, err := c.Add(t.Context(), bytes.NewReader(data), AddOptions{})
 		if err != nil || i.Form != recipe.Disk || i.Family != "disk" || len(i.Why) == 0 || i.Why[0] != why || i.Coding != coding.FindString(why) {
@@ -134,6 +136,58 @@ func TestDiskImagesAreRecognisedInAnyCoding(t *testing.T) {
 		if i, err := c.Add(t.Context(), bytes.NewReader(data), AddOptions{}); err == nil || !strings.Contains(err.Error(), "no disk image") {
 			t.Errorf("%s: got %+v, %v", name, i, err)
 		}
+	}
+}
+
+// qcow2 has qemu-img make such a file of a disk, with more options.
+func qcow2(t *testing.T, disk []byte, options ...string) []byte {
+	t.Helper()
+	dir := t.TempDir()
+	raw, out := filepath.Join(dir, "raw"), filepath.Join(dir, "qcow2")
+	if err := os.WriteFile(raw, disk, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	packed(t, nil, "qemu-img", append(append([]string{"convert", "-f", "raw", "-O", "qcow2"}, options...), raw, out)...)
+	data, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+func TestADiskImageThatCannotBeWrittenWholeIsRefused(t *testing.T) {
+	full, r := disk(true), rand.New(rand.NewPCG(1, 2))
+	for range 64 << 10 { // packs to about half
+		full = fmt.Appendf(full, "%08x", r.Uint32())
+	}
+	base := qcow2(t, full)
+	path := filepath.Join(t.TempDir(), "base")
+	if err := os.WriteFile(path, base, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	child := filepath.Join(t.TempDir(), "child")
+	packed(t, nil, "qemu-img", "create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", path, child)
+	difference, err := os.ReadFile(child)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := open(t, t.TempDir())
+	for name, whole := range map[string][]byte{"qcow2": base, "packed qcow2": qcow2(t, full, "-c"), "xz": packed(t, full, "xz", "-c")} {
+		if _, err := c.Add(t.Context(), bytes.NewReader(whole), AddOptions{}); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := c.Add(t.Context(), bytes.NewReader(whole[:len(whole)/8*7]), AddOptions{}); err == nil || !strings.Contains(err.Error(), "cut short") {
+			t.Errorf("%s cut short: %v", name, err)
+		}
+	}
+	if _, err := c.Add(t.Context(), bytes.NewReader(append(packed(t, full, "xz", "-c"), make([]byte, 8)...)), AddOptions{}); err != nil {
+		t.Errorf("xz with padding: %v", err)
+	}
+	if _, err := c.Add(t.Context(), bytes.NewReader(difference), AddOptions{}); err == nil || !strings.Contains(err.Error(), "make it whole with qemu-img convert") {
+		t.Errorf("a difference to another file: %v", err)
+	}
+	if _, err := c.Add(t.Context(), bytes.NewReader(qcow2(t, make([]byte, 1<<20))), AddOptions{}); err == nil || !strings.Contains(err.Error(), "no disk image") {
+		t.Errorf("qcow2 without a partition table: %v", err)
 	}
 }
 

@@ -78,6 +78,61 @@ func newQcow2(r io.ReaderAt, file int64) (*qcow2, error) {
 	return q, err
 }
 
+// DecodeQcow2 reads the disk inside a qcow2 file of size bytes, within the bounds
+// of [Writer.Write]. The caller calls end when done.
+func DecodeQcow2(r io.ReaderAt, size int64) (content io.Reader, end func(), err error) {
+	q, err := newQcow2(r, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	return q, q.close, nil
+}
+
+// CheckQcow2 says whether a qcow2 file of size bytes is one that [Writer.Write]
+// takes and has all that its tables tell of. It reads the tables alone, each once.
+func CheckQcow2(r io.ReaderAt, size int64) error {
+	q, err := newQcow2(r, size)
+	if err != nil {
+		return err
+	}
+	seen := map[int64]bool{}
+	for _, entry := range q.l1 {
+		at := int64(entry & offsetBits)
+		if at == 0 || seen[at] {
+			continue
+		}
+		seen[at] = true
+		if at%q.cluster != 0 { // so that no two tables overlap
+			return fmt.Errorf("the qcow2 file is damaged: a table lies at byte %d, and not where a cluster begins", at)
+		}
+		table, err := q.table(at, q.perTable())
+		if err != nil {
+			return err
+		}
+		for _, entry := range table {
+			if at := q.place(entry); at >= size {
+				return fmt.Errorf("the qcow2 file is cut short: it has %d bytes, and content from byte %d on; fetch it again", size, at)
+			}
+		}
+	}
+	return nil
+}
+
+// place is where the content of a cluster begins in the file; 0 for none.
+func (q *qcow2) place(entry uint64) int64 {
+	switch {
+	case entry&packedBit != 0:
+		return int64(entry & (1<<q.split() - 1))
+	case entry&zeroBit != 0:
+		return 0
+	}
+	return int64(entry & offsetBits)
+}
+
+// split is how many bits of a packed cluster's entry are its place; those above
+// are its length.
+func (q *qcow2) split() int { return 62 - (q.bits - 8) }
+
 // readable refuses what a reader would have to understand and this one does not.
 func readable(h []byte) error {
 	version, bits := binary.BigEndian.Uint32(h[qcowVersion:]), binary.BigEndian.Uint32(h[qcowClusterBits:])
@@ -178,8 +233,8 @@ func (q *qcow2) fill(p []byte, entry uint64, index, off int64) error {
 		copy(p, q.data[off:])
 		return nil
 	}
-	at := int64(entry & offsetBits)
-	if at == 0 || entry&zeroBit != 0 {
+	at := q.place(entry)
+	if at == 0 {
 		clear(p)
 		return nil
 	}
@@ -200,9 +255,8 @@ func (q *qcow2) open(entry uint64, index int64) error {
 	if q.dataOf == index {
 		return nil
 	}
-	split := 62 - (q.bits - 8)
-	at := int64(entry & (1<<split - 1))
-	sectors := int64(entry&(packedBit-1))>>split + 1
+	at := q.place(entry)
+	sectors := int64(entry&(packedBit-1))>>q.split() + 1
 	packed := make([]byte, sectors*512-at%512)
 	n, err := q.r.ReadAt(packed, at)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -56,9 +56,13 @@ func FuzzQcow2(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		q, err := newQcow2(bytes.NewReader(b), int64(len(b)))
 		if err != nil {
+			if CheckQcow2(bytes.NewReader(b), int64(len(b))) == nil {
+				t.Errorf("what cannot be read is found good: %v", err)
+			}
 			return
 		}
 		defer q.close()
+		_ = CheckQcow2(bytes.NewReader(b), int64(len(b))) // ends, and breaks nothing
 		n, err := io.Copy(io.Discard, io.LimitReader(q, 1<<20))
 		if err == nil && n != min(q.size, 1<<20) {
 			t.Errorf("read %d bytes of %d without an error", n, q.size)
