@@ -14,6 +14,7 @@ type overrideWrite struct {
 	settings bool // to the settings object
 	full     bool // target, enabled and mode, whether they change or not
 	modeless bool // without a mode
+	mode     Mode // that is to read back; "" for any
 	http     string
 	oem      quirk.OEM
 }
@@ -24,7 +25,7 @@ func writes(b Override, w Want, q quirk.Quirk) []overrideWrite {
 	if q.Boot.OEM != "" && w.Goal == BootMedium {
 		return []overrideWrite{{target: dellVirtualCD, enabled: "Once", oem: q.Boot.OEM}}
 	}
-	base := overrideWrite{target: target(b, w, q), enabled: "Once"}
+	base := overrideWrite{target: target(b, w, q), enabled: "Once", mode: w.Mode}
 	switch w.Goal {
 	case Cleared:
 		base.enabled = "Disabled"
@@ -46,7 +47,7 @@ func writes(b Override, w Want, q quirk.Quirk) []overrideWrite {
 			ladder = append(ladder, step)
 		}
 	}
-	base.modeless = true
+	base.modeless, base.mode = true, "" // the host may boot in the mode that it has
 	ladder = append(ladder, base)
 	if base.http != "" {
 		base.http = "" // UefiHttp without HttpBootUri: DHCP names the file
@@ -123,12 +124,16 @@ func (o overrideWrite) holds(b Override) bool {
 		return normal(b)
 	}
 	for _, shown := range []*Override{&b, b.pending} {
-		if shown != nil && reads(shown.Target, o.target) && (shown.Enabled == "Once" || shown.Enabled == "Continuous") {
+		if shown != nil && reads(shown.Target, o.target) && o.keeps(shown.Mode) && (shown.Enabled == "Once" || shown.Enabled == "Continuous") {
 			return true
 		}
 	}
 	return false
 }
+
+// keeps reports whether the mode reads back: Supermicro falls to Legacy where a
+// write leaves it out. A BMC that shows none is believed.
+func (o overrideWrite) keeps(shown Mode) bool { return o.mode == "" || shown == "" || shown == o.mode }
 
 // reads reports whether shown is a target as it reads back: Supermicro renames
 // Pxe in UEFI mode.

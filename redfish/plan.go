@@ -243,7 +243,7 @@ func overridden(s State, w Want, m memory, q quirk.Quirk) (act, bool) {
 		return act{do: override, write: write, why: "the host boots " + write.target + " once"}, true
 	}
 	if !write.holds(s.Boot) {
-		return act{do: wait, limit: forOverride, why: fmt.Sprintf("the override does not read back yet: target %q, %q", s.Boot.Target, s.Boot.Enabled)}, true
+		return act{do: wait, limit: forOverride, why: fmt.Sprintf("the override does not read back yet: target %q, %q, mode %q", s.Boot.Target, s.Boot.Enabled, s.Boot.Mode)}, true
 	}
 	return act{}, false
 }

@@ -116,6 +116,38 @@ func TestTheTargetIsTheRowsEvenIfCdIsListed(t *testing.T) {
 	}
 }
 
+func TestAModeThatTheBMCForgetsIsSentAgain(t *testing.T) {
+	s := newStandin(t)
+	s.onPatch = func(path string, _ *http.Request, body map[string]any) (int, string, string) {
+		if boot, ok := body["Boot"].(map[string]any); ok && boot["BootSourceOverrideMode"] == nil {
+			boot["BootSourceOverrideMode"] = "Legacy" // Supermicro: unless it is sent
+		}
+		return 0, "", ""
+	}
+	want := bootISO
+	want.Mode = UEFI
+	out, err := s.connect(Options{}).Boot(t.Context(), want)
+	mode := s.tree[sysPath]["Boot"].(map[string]any)["BootSourceOverrideMode"]
+	if err != nil || mode != "UEFI" || !out.Working.Full || len(s.boots) != 1 {
+		t.Errorf("booted %v in mode %v by %+v, %v", s.boots, mode, out.Working, err)
+	}
+}
+
+func TestAModeThatTheBMCHasNotGotKeepsNoHostOff(t *testing.T) {
+	s := newStandin(t)
+	s.onPatch = func(path string, _ *http.Request, body map[string]any) (int, string, string) {
+		if boot, ok := body["Boot"].(map[string]any); ok {
+			boot["BootSourceOverrideMode"] = "Legacy"
+		}
+		return 0, "", ""
+	}
+	want := bootISO
+	want.Mode = UEFI
+	if _, err := s.connect(Options{}).Boot(t.Context(), want); err != nil || len(s.boots) != 1 {
+		t.Errorf("booted %v, %v", s.boots, err)
+	}
+}
+
 func TestPOSTIsWaitedOut(t *testing.T) {
 	s := newStandin(t)
 	post := 5
