@@ -28,8 +28,9 @@ func (s *session) bmcDiscover() *cobra.Command {
 			"needs no login: no password is known or tried, nothing is changed. Asked are the\n" +
 			"addresses of each RANGE (an address, a range of them or a network, 4096 in all)\n" +
 			"and, without a RANGE, the BMCs that the server knows: those that hosts list, and\n" +
-			"those that asked for an address and that no host lists. The exit code is 1 where\n" +
-			"there is none.",
+			"those that asked for an address and that no host lists. One that does not name its\n" +
+			"vendor is \"perhaps\" of the one that its DHCP request or its MAC names (the list\n" +
+			"of makers is in Debian's package ieee-data). The exit code is 1 where there is none.",
 		Example: "  muster bmc discover 192.0.2.0/24\n" +
 			"  muster bmc discover 192.0.2.10-192.0.2.40 198.51.100.7 -o json\n" +
 			"  muster bmc discover",
@@ -49,7 +50,7 @@ func (s *session) bmcDiscover() *cobra.Command {
 			o.Asked = func(done int) { bar.set(int64(done)) }
 			found, err := discover.Scan(cmd.Context(), addresses, o)
 			bar.done(err)
-			list := newFoundList(found, known, len(args) == 0)
+			list := newFoundList(found, known, readHints(), len(args) == 0)
 			if err := errors.Join(s.show(list), err); err != nil {
 				return err
 			}
@@ -100,6 +101,7 @@ type foundBMC struct {
 	Source      string `json:"source"`         // range, listed or dhcp
 	Answers     bool   `json:"answers"`        // as a BMC does
 	Vendor      string `json:"vendor,omitempty"`
+	Perhaps     string `json:"perhaps,omitempty"` // vendor by DHCP or MAC, where it names none itself
 	Product     string `json:"product,omitempty"`
 	UUID        string `json:"uuid,omitempty"` // of the BMC's service, not of its host
 	Redfish     string `json:"redfish,omitempty"`
@@ -111,7 +113,7 @@ type foundList []foundBMC
 
 // newFoundList joins what answered with what the server knows; of that, all is
 // shown where all was asked for, and else only what answered.
-func newFoundList(found []discover.Found, known []v1.FoundBMC, all bool) foundList {
+func newFoundList(found []discover.Found, known []v1.FoundBMC, hint hints, all bool) foundList {
 	list := foundList{}
 	for _, f := range found {
 		p := f.About.Product
@@ -119,23 +121,31 @@ func newFoundList(found []discover.Found, known []v1.FoundBMC, all bool) foundLi
 			p.Vendor = strings.Join(p.OEM, ", ") // who names no vendor names extensions
 		}
 		b := foundBMC{
-			Address: f.Address, Source: "range", Answers: true, Vendor: p.Vendor, Product: p.Name,
+			Address: f.Address, Source: "range", Answers: true, Vendor: p.Vendor, Product: p.Name, MAC: hint.mac(f.Address),
 			UUID: f.About.UUID, Redfish: p.Redfish, Fingerprint: f.About.Fingerprint, Problem: f.Problem,
 		}
+		var as v1.FoundBMC // as the server knows it
 		for _, k := range known {
 			if k.Address != "" && hostOf(k.Address) == hostOf(f.Address) {
-				b.MAC, b.Host, b.Source = k.MAC, cmp.Or(k.Name, k.Host), k.Source
+				as, b.MAC, b.Host, b.Source = k, cmp.Or(k.MAC, b.MAC), cmp.Or(k.Name, k.Host), k.Source
 			}
+		}
+		if b.Vendor == "" {
+			b.Perhaps = hint.vendor(b.MAC, as)
 		}
 		list = append(list, b)
 	}
 	for _, k := range known {
 		silent := !slices.ContainsFunc(list, func(b foundBMC) bool { return b.Answers && hostOf(b.Address) == hostOf(k.Address) })
 		if all && silent {
-			list = append(list, foundBMC{
-				Address: k.Address, MAC: k.MAC, Host: cmp.Or(k.Name, k.Host), Source: k.Source,
+			b := foundBMC{
+				Address: k.Address, MAC: cmp.Or(k.MAC, hint.mac(k.Address)), Host: cmp.Or(k.Name, k.Host), Source: k.Source,
 				Vendor: k.Vendor, Product: k.Kind, Problem: silence(k),
-			})
+			}
+			if b.Vendor == "" {
+				b.Perhaps = hint.vendor(b.MAC, k)
+			}
+			list = append(list, b)
 		}
 	}
 	return list
@@ -168,6 +178,10 @@ func (l foundList) table(t *table) {
 	}
 	t.row("ADDRESS", "HOST", "FROM", "VENDOR", "PRODUCT", "REDFISH", "UUID", "MAC", "CERTIFICATE", "PROBLEM")
 	for _, f := range l {
-		t.row(f.Address, f.Host, f.Source, f.Vendor, f.Product, f.Redfish, f.UUID, f.MAC, short(f.Fingerprint), f.Problem)
+		vendor := f.Vendor
+		if f.Perhaps != "" {
+			vendor = "perhaps " + f.Perhaps
+		}
+		t.row(f.Address, f.Host, f.Source, vendor, f.Product, f.Redfish, f.UUID, f.MAC, short(f.Fingerprint), f.Problem)
 	}
 }

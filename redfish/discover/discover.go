@@ -3,7 +3,8 @@
 //
 // It asks for the service root, which needs no login, and for nothing else: it
 // knows no password, tries none and changes nothing. It asks no address that
-// nobody named. Start at [Scan]; [ByVendorClass] reads DHCP's option 60.
+// nobody named. Start at [Scan]; [ByVendorClass] reads DHCP's option 60, and
+// [Makers] a MAC, of who does not say who it is.
 package discover
 
 import (
