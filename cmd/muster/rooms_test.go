@@ -61,6 +61,8 @@ var arrows = []arrow{
 	{"provisioner/bmc", "redfish/ipmi", "or of the IPMI driver, as a host's row says"},
 	{"provisioner/bmc", "redfish/survey", "the second witness of a host's hardware"},
 	{"provisioner/handoff/...", "provisioner/handoff", "a driver keeps the contract"},
+	{"provisioner/handoff/palette", "provisioner/handoff/stylus", "what an order adds for the agent is checked"},
+	{"provisioner/handoff/localui", "provisioner/handoff/stylus", "the same agent, managed locally"},
 	{"provisioner/webhook", "provisioner/store", "the journal is the outbox, and a webhook a cursor in it"},
 	{"provisioner/store/...", "provisioner/store", "an engine of the store keeps the contract"},
 	{"provisioner/api", "provisioner/api/v1", "the shapes"},

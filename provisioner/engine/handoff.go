@@ -226,7 +226,7 @@ func (e *Engine) Carry(ctx context.Context, o provisioner.Order, h provisioner.H
 	if image, ok := e.Installer.Image(h.Intent.Image); ok {
 		b.Images[h.Intent.Image] = image
 	}
-	b.Preview = true
+	b.Preview, b.Config = true, o.Config
 	return d.Prepare(ctx, b, h, base)
 }
 

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/handoff"
@@ -88,6 +90,9 @@ func (s *service) Open(_ context.Context, b handoff.Batch) (handoff.Opened, erro
 }
 
 func (s *service) Prepare(_ context.Context, b handoff.Batch, _ provisioner.Host, _ string) (handoff.Carry, error) {
+	if b.Preview {
+		return handoff.Carry{Values: map[string]any{"beside": b.Config}}, nil
+	}
 	var state serviceState
 	if err := json.Unmarshal(b.State, &state); err != nil {
 		return handoff.Carry{}, err
@@ -408,6 +413,16 @@ func TestCheckAsksTheDriversOfAnOrdersHosts(t *testing.T) {
 	svc.set(func(svc *service) { svc.away = true })
 	if got, err := s.Check(t.Context(), o); err != nil || len(got.Wrong) != 1 {
 		t.Errorf("%+v, %v", got, err)
+	}
+}
+
+func TestADriverSeesWhatItsOrderAddsInAPreview(t *testing.T) {
+	s := served(t, bolt(t), newClock(), newService())
+	config := map[string]any{"stylus": map[string]any{"debug": true}}
+	h := provisioner.Host{Intent: provisioner.Intent{Handoff: "service"}}
+	carry, err := s.Carry(t.Context(), provisioner.Order{Name: "o1", Config: config}, h, "")
+	if diff := cmp.Diff(map[string]any{"beside": config}, carry.Values); diff != "" || err != nil {
+		t.Errorf("%v, -want +got:\n%s", err, diff)
 	}
 }
 

@@ -65,7 +65,9 @@ type Batch struct {
 	Hosts   []provisioner.Host // not in Prepare
 	Images  map[string]Image   // those that its hosts are installed from, by digest
 	State   State              // what Open returned last; empty before, and after Close
-	Preview bool               // only shown to people: see Prepare
+	// Config is what the order adds to configurations, for a preview to check.
+	Config  map[string]any
+	Preview bool // only shown to people: see Prepare
 }
 
 // Image is what a driver may know of an image.

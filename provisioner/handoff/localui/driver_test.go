@@ -31,6 +31,7 @@ func TestOptionsThatCannotWorkAreNamedByTheirKey(t *testing.T) {
 		{"content", map[string]any{"file": "a.zip"}, "handoff.content.file: a.zip is no content bundle"},
 		{"definition", map[string]any{"file": "a.tar.zst"}, "handoff.definition.file: a.tar.zst is no cluster definition"},
 		{"definition", map[string]any{"signature": "a.sig"}, "handoff: a signature without its file"},
+		{"other_keys", "all", `handoff.other_keys: "all" is neither`},
 		{"pasword", "ui", "handoff.pasword: there is no such option"},
 	} {
 		options := map[string]any{"password": "ui", tc.key: tc.value}
@@ -79,6 +80,35 @@ func TestAHostIsGivenItsModeItsIDAndAUser(t *testing.T) {
 	h.Status.Attempt.ID = "a-2"
 	if next, err := d.Prepare(t.Context(), b, h, ""); err != nil || next.Hidden[0].Reveal() == hash {
 		t.Errorf("another attempt has the same salt: %v", err)
+	}
+}
+
+func TestWhatAHostCannotBeGivenIsRefusedBeforeItBoots(t *testing.T) {
+	d := localui.New(localui.Options{})
+	for _, tc := range []struct {
+		name    string
+		options map[string]any
+		ship    bool
+		config  map[string]any
+		want    string
+	}{
+		{"a password that the order does not have", map[string]any{"password": "other"}, false, nil, `handoff.password names the secret "other"`},
+		{"content for a host that ships", map[string]any{"password": "ui", "content": map[string]any{"file": "a.tar.zst"}},
+			true, nil, "handoff: a host that ships is switched off before"},
+		{"a link of hosts that ship", map[string]any{"password": "ui", "link": map[string]any{"leader": "a"}},
+			true, nil, "handoff: a host that ships is switched off before"},
+		{"a key that is none", map[string]any{"password": "ui"},
+			false, map[string]any{"stylus": map[string]any{"debugg": true}}, "config: stylus.debugg is no key"},
+		{"nothing wrong", map[string]any{"password": "ui"}, true, nil, ""},
+	} {
+		h := host(1, "rack4-u12")
+		h.Intent.Ship = tc.ship
+		_, err := d.Prepare(t.Context(), handoff.Batch{
+			Options: tc.options, Config: tc.config, Secrets: map[string]provisioner.Secret{"ui": password}, Preview: true,
+		}, h, "")
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tc.want)) {
+			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
+		}
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -24,6 +25,7 @@ import (
 
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/handoff"
+	"github.com/muster-boot/muster/provisioner/handoff/stylus"
 )
 
 // Name is what orders call this driver.
@@ -97,7 +99,7 @@ func (d *Driver) Check(_ context.Context, b handoff.Batch) (found handoff.Checke
 		found.Notes = append(found.Notes, fmt.Sprintf("%s with %.1f MB will be uploaded, %d hosts at a time.", name, float64(size)/1e6, uploaders))
 	}
 	if leader := o.Link.Leader; leader != "" && find(b.Hosts, leader) == nil {
-		wrong("handoff.link.leader is %s, and no row of the order has that name or serial.", leader)
+		wrong("handoff.link.leader is %s, and no row of the order has that name or serial: name one that has.", leader)
 	}
 	for id, hosts := range sameID(b.Hosts) {
 		wrong("%s would have the same ID, %s: give them different names.", hosts, id)
@@ -123,26 +125,35 @@ func (d *Driver) Prepare(_ context.Context, b handoff.Batch, h provisioner.Host,
 		return handoff.Carry{}, operator(err)
 	}
 	password := b.Secrets[o.Password].Reveal()
-	if password == "" && !b.Preview {
-		return handoff.Carry{}, operator(fmt.Errorf("handoff.password names the secret %q, which order %s does not have", o.Password, b.Order))
+	if password == "" {
+		return handoff.Carry{}, operator(fmt.Errorf("handoff.password names the secret %q, which order %s does not have: put it under secrets", o.Password, b.Order))
+	}
+	if h.Intent.Ship && (len(o.files()) > 0 || o.Link.Leader != "") {
+		return handoff.Carry{}, operator(errors.New("handoff: a host that ships is switched off before its local API could be given anything: leave content, definition and link out, or ship: true"))
 	}
 	hash, err := hashed(password, h)
 	if err != nil {
 		return handoff.Carry{}, err
 	}
-	stylus := map[string]any{
+	agent := map[string]any{
 		"managementMode": local, "disableTui": true, "localUI": map[string]any{"port": o.Port},
 		"site": map[string]any{"name": idOf(h)},
 	}
 	if o.Link.Leader != "" {
-		stylus["enableMultiNode"] = true
+		agent["enableMultiNode"] = true
 	}
 	user := map[string]any{o.User: map[string]any{"groups": []any{"sudo"}, "passwd": hash}}
+	values := map[string]any{
+		"stylus": agent,
+		"stages": map[string]any{"initramfs": []any{map[string]any{"name": "the user of the local API", "users": user}}},
+	}
+	if b.Preview {
+		if err := stylus.Check(b.Config, values, o.OtherKeys); err != nil {
+			return handoff.Carry{}, operator(err)
+		}
+	}
 	return handoff.Carry{
-		Values: map[string]any{
-			"stylus": stylus,
-			"stages": map[string]any{"initramfs": []any{map[string]any{"name": "the user of the local API", "users": user}}},
-		},
+		Values: values,
 		Hidden: []provisioner.Secret{provisioner.Secret(hash)},
 		Note:   fmt.Sprintf("It becomes edge host %s, managed locally by user %s.", idOf(h), o.User),
 	}, nil

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/muster-boot/muster/provisioner/handoff"
+	"github.com/muster-boot/muster/provisioner/handoff/stylus"
 )
 
 // options are what an order says beside the driver's name.
@@ -18,6 +19,7 @@ type options struct {
 	Content      bundle `json:"content"`       // content bundle that the host is given
 	Definition   bundle `json:"definition"`    // cluster definition that it is given
 	Link         link   `json:"link"`          // of the order's hosts into one group
+	OtherKeys    string `json:"other_keys"`    // of stylus in the order's config: refused (default) or allowed
 }
 
 // bundle is a file in the site's directory of bundles, with its signature where
@@ -65,6 +67,8 @@ func (o options) check() error {
 		return fmt.Errorf("handoff.password: name the order's secret that is the password of user %s, for example password: ui_password", o.User)
 	case o.Port < 1 || o.Port > 65535:
 		return fmt.Errorf("handoff.port: %d is no TCP port", o.Port)
+	case o.OtherKeys != "" && o.OtherKeys != stylus.Refused && o.OtherKeys != stylus.Allowed:
+		return fmt.Errorf("handoff.other_keys: %.40q is neither %s nor %s", o.OtherKeys, stylus.Refused, stylus.Allowed)
 	}
 	for key, name := range map[string]string{
 		"content.file": o.Content.File, "content.signature": o.Content.Signature,

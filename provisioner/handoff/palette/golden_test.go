@@ -89,7 +89,7 @@ func (m mode) userData(t *testing.T) []byte {
 	if err := d.Options(options); err != nil {
 		t.Fatal(err)
 	}
-	b := handoff.Batch{Order: "o1", Options: options, Preview: true, Secrets: map[string]provisioner.Secret{"pull": "s3cret"}}
+	b := handoff.Batch{Order: "o1", Options: options, Config: m.config, Preview: true, Secrets: map[string]provisioner.Secret{"pull": "s3cret"}}
 	carry, err := d.Prepare(t.Context(), b, h, "")
 	if err != nil {
 		t.Fatal(err)
@@ -249,6 +249,36 @@ func TestWhatCannotBeSaidIsRefusedBeforeAHostBoots(t *testing.T) {
 	}
 }
 
+// TestAMistakeInTheOrdersOwnKeysIsRefusedBeforeAHostBoots: the agent would leave
+// it aside without a word.
+func TestAMistakeInTheOrdersOwnKeysIsRefusedBeforeAHostBoots(t *testing.T) {
+	d, err := New(Settings{Endpoint: "api.example.org"}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct{ name, config, options, want string }{
+		{"a name that is nearly one", "stylus: {site: {tag: {a: b}}}", "", "config: stylus.site.tag is no key"},
+		{"what the hand-off decides", "stylus: {site: {projectName: other}}", "", "config: stylus.site.projectName would not count"},
+		{"another project", "stylus: {site: {projectUid: u}}", "", "config: stylus.site.projectUid names a project"},
+		{"a name that is not the UUID's", "stylus: {site: {prefix: box}}", "identity: uuid", "config: stylus.site.prefix would have the agent take another name"},
+		{"a prefix that is not used", "stylus: {site: {prefix: box}}", "", ""},
+		{"a key of a newer agent", "stylus: {site: {colour: red}}", "other_keys: allowed", ""},
+	} {
+		h := (&room{clock: &clock{}}).host(1)
+		var config, options map[string]any
+		if err := yaml.Unmarshal([]byte(tc.config), &config); err != nil {
+			t.Fatal(err)
+		}
+		if err := yaml.Unmarshal([]byte("project: edge\n"+tc.options), &options); err != nil {
+			t.Fatal(err)
+		}
+		_, err := d.Prepare(t.Context(), handoff.Batch{Options: options, Config: config, Preview: true}, h, "")
+		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tc.want)) {
+			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)
+		}
+	}
+}
+
 func TestOptionsNameWhatIsWrong(t *testing.T) {
 	d, err := New(Settings{Endpoint: "api.example.org"}, Options{})
 	if err != nil {
@@ -262,6 +292,7 @@ func TestOptionsNameWhatIsWrong(t *testing.T) {
 		{map[string]any{"project": "a", "identity": "mac"}, `handoff.identity: "mac" is neither name nor uuid`},
 		{map[string]any{"project": "a", "replace_stale": "yes"}, `handoff.replace_stale: "yes" is neither never nor allowed`},
 		{map[string]any{"project": "a", "agent_version": "4.9"}, `handoff.agent_version: "4.9" is neither`},
+		{map[string]any{"project": "a", "other_keys": "all"}, `handoff.other_keys: "all" is neither refused nor allowed`},
 		{map[string]any{"project": "a", "token": map[string]any{"valid": "1h"}}, `handoff.token.valid: "1h" is no length of time between`},
 		{map[string]any{"project": "a", "token": map[string]any{"valid": "72h", "file": "/t"}}, "handoff.token.valid: a token from a file"},
 		{map[string]any{"project": "a", "tags": map[string]any{"a": "x\ny"}}, `handoff.tags: "a" cannot be a tag`},

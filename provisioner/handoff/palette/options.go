@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/muster-boot/muster/provisioner/handoff"
+	"github.com/muster-boot/muster/provisioner/handoff/stylus"
 )
 
 // options are what an order says below handoff. What is not here an order says
@@ -37,6 +38,7 @@ type options struct {
 
 	ReplaceStale string `json:"replace_stale"` // never (default) or allowed
 	AgentVersion string `json:"agent_version"` // matching (default) or any
+	OtherKeys    string `json:"other_keys"`    // of stylus in the order's config: refused (default) or allowed
 }
 
 type tokenOptions struct {
@@ -84,7 +86,7 @@ func (d *Driver) Options(given map[string]any) error {
 }
 
 func readOptions(given map[string]any) (options, error) {
-	o := options{Identity: byName, HostName: "manifest", ReplaceStale: "never", AgentVersion: "matching"}
+	o := options{Identity: byName, HostName: "manifest", ReplaceStale: "never", AgentVersion: "matching", OtherKeys: stylus.Refused}
 	if err := handoff.Decode(given, &o); err != nil {
 		return o, err
 	}
@@ -99,6 +101,7 @@ func readOptions(given map[string]any) (options, error) {
 		{"host_name", o.HostName, []string{"manifest", "none"}},
 		{"replace_stale", o.ReplaceStale, []string{"never", "allowed"}},
 		{"agent_version", o.AgentVersion, []string{"matching", "any"}},
+		{"other_keys", o.OtherKeys, []string{stylus.Refused, stylus.Allowed}},
 	} {
 		if !slices.Contains(c.allowed, c.value) {
 			return o, fmt.Errorf("handoff.%s: %q is neither %s", c.key, c.value, strings.Join(c.allowed, " nor "))

@@ -11,6 +11,7 @@ import (
 
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/handoff"
+	"github.com/muster-boot/muster/provisioner/handoff/stylus"
 )
 
 // previewToken stands in for the token of an order that has none yet.
@@ -36,6 +37,9 @@ func (d *Driver) Prepare(ctx context.Context, b handoff.Batch, h provisioner.Hos
 		return handoff.Carry{}, errors.New("the order has no registration token yet")
 	}
 	carry, err := d.carry(o, b, h, t)
+	if err == nil && b.Preview {
+		err = o.checkConfig(b.Config, carry.Values)
+	}
 	if err != nil || b.Preview {
 		return carry, err
 	}
@@ -67,6 +71,27 @@ func (d *Driver) carry(o options, b handoff.Batch, h provisioner.Host, t token) 
 	as := cmp.Or(c.name, "the UUID that its agent sees")
 	carry.Note = fmt.Sprintf("Its user-data has registration token %s, valid until %s; it registers as %s.", cmp.Or(t.UID, "of a file"), day(t.Expires), as)
 	return carry, nil
+}
+
+// checkConfig says what is wrong with what the order adds to the user-data.
+func (o options) checkConfig(config, over map[string]any) error {
+	if err := stylus.Check(config, over, o.OtherKeys); err != nil {
+		return operator(err)
+	}
+	agent, _ := config["stylus"].(map[string]any)
+	site, _ := agent["site"].(map[string]any)
+	if site["projectUid"] != nil {
+		return operator(errors.New("config: stylus.site.projectUid names a project, and so does handoff.project: leave it out"))
+	}
+	if o.Identity != byUUID {
+		return nil
+	}
+	for _, key := range []string{"name", "prefix", "deviceUIDPaths"} {
+		if site[key] != nil {
+			return operator(fmt.Errorf("config: stylus.site.%s would have the agent take another name than the one of its UUID, by which muster looks for it (identity: uuid): leave it out", key))
+		}
+	}
+	return nil
 }
 
 // readCertificates reads the files that the order names, and the site's own.
