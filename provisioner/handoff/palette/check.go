@@ -103,9 +103,15 @@ func (c *check) token(ctx context.Context) {
 
 // noteShipped says until when a token must do.
 func (c *check) noteShipped() {
-	if slices.ContainsFunc(c.batch.Hosts, func(h provisioner.Host) bool { return h.Intent.Ship }) {
-		c.note("Hosts that are shipped register at their final site: the token must still be valid then (token.valid, or another file). It is not revoked before.")
+	if !slices.ContainsFunc(c.batch.Hosts, ships) {
+		return
 	}
+	if c.options.Token.File != "" {
+		c.note("Hosts that are shipped register at their final site: the token of the file must still be valid then.")
+		return
+	}
+	c.note(fmt.Sprintf("Hosts that are shipped register at their final site, for which each has at least %s: where that is too short, say a longer token.valid. The token is not revoked before.",
+		span(c.options.least(c.batch.Hosts))))
 }
 
 // agentNames are what the version of an image's agent may be said to be of.

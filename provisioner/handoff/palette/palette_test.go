@@ -427,6 +427,29 @@ func TestATokenThatEndsSoonIsFollowedByAnother(t *testing.T) {
 	}
 }
 
+// TestTheLastHostThatShipsHasATokenForItsJourney: an order may run for as long as
+// its token is valid, and the last of its hosts travels, too.
+func TestTheLastHostThatShipsHasATokenForItsJourney(t *testing.T) {
+	r := newRoom(t)
+	r.batch.Options["token"] = map[string]any{"valid": "720h"}
+	h := r.host(1)
+	h.Intent.Ship = true
+	r.batch.Hosts = []provisioner.Host{h}
+	if got := r.Check(t.Context(), r.batch); !strings.Contains(strings.Join(got.Notes, " "), "each has at least 360h") {
+		t.Errorf("%+v", got)
+	}
+	b := r.opened(t)
+	r.clock.advance(359 * time.Hour)
+	if same, err := r.Open(t.Context(), b); err != nil || string(same.State) != string(b.State) {
+		t.Fatalf("it has 361 hours to go: %v", err)
+	}
+	r.clock.advance(2 * time.Hour)
+	made, err := r.Open(t.Context(), b)
+	if err != nil || string(made.State) == string(b.State) || len(r.up.Tokens()) != 2 {
+		t.Errorf("it has 359 hours to go: %v, tokens %+v", err, r.up.Tokens())
+	}
+}
+
 func TestAnOrderThatNamesAnotherProjectGetsATokenOfThat(t *testing.T) {
 	r := newRoom(t)
 	b := r.opened(t)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -51,10 +52,21 @@ func (s state) last() (token, bool) {
 	return s.Tokens[len(s.Tokens)-1], true
 }
 
-// lasting tells whether a host that begins now may be given t.
-func (t token) lasting(now time.Time) bool {
-	return t.Expires.IsZero() || t.Expires.Sub(now) >= leastLeft
+// lasting tells whether t is still valid for that long.
+func (t token) lasting(now time.Time, least time.Duration) bool {
+	return t.Expires.IsZero() || t.Expires.Sub(now) >= least
 }
+
+// least is how long the token of a host that begins now must still be valid. One
+// that ships registers when it has arrived, and the last of a long order, too.
+func (o options) least(hosts []provisioner.Host) time.Duration {
+	if o.Token.File == "" && slices.ContainsFunc(hosts, ships) {
+		return max(leastLeft, o.Token.lasts()/2)
+	}
+	return leastLeft
+}
+
+func ships(h provisioner.Host) bool { return h.Intent.Ship }
 
 // tokenName follows from the order, so that a token whose answer was lost is
 // found again. It is no other order's, of this muster or another: the n-th of
@@ -80,7 +92,7 @@ func (d *Driver) Open(ctx context.Context, b handoff.Batch) (handoff.Opened, err
 		return handoff.Opened{}, err
 	}
 	last, ok := st.last()
-	fits := ok && st.Name == o.Project && last.lasting(d.now()) && (o.Token.File != "") == !last.Made && d.current(o, last)
+	fits := ok && st.Name == o.Project && last.lasting(d.now(), o.least(b.Hosts)) && (o.Token.File != "") == !last.Made && d.current(o, last)
 	if fits && !last.Unproven {
 		return handoff.Opened{State: b.State}, nil
 	}
@@ -93,7 +105,7 @@ func (d *Driver) Open(ctx context.Context, b handoff.Batch) (handoff.Opened, err
 		return handoff.Opened{}, d.fault(err)
 	}
 	st.Name, st.Project = o.Project, project
-	t, note, err := d.token(ctx, o, st, b.Order, blind)
+	t, note, err := d.token(ctx, o, st, b, blind)
 	if err != nil {
 		return handoff.Opened{}, d.fault(err)
 	}
@@ -104,14 +116,14 @@ func (d *Driver) Open(ctx context.Context, b handoff.Batch) (handoff.Opened, err
 
 // token is what hosts of an order are given from now on. blind: Palette cannot
 // be asked, and has not to be where somebody brought a token along.
-func (d *Driver) token(ctx context.Context, o options, st state, order provisioner.OrderName, blind bool) (token, string, error) {
+func (d *Driver) token(ctx context.Context, o options, st state, b handoff.Batch, blind bool) (token, string, error) {
 	switch {
 	case blind:
 		return d.unproven(o.Token.File)
 	case o.Token.File != "":
 		return d.given(ctx, o.Token.File)
 	}
-	return d.made(ctx, o, st, d.tokenName(order, len(st.Tokens)))
+	return d.made(ctx, o, st, d.tokenName(b.Order, len(st.Tokens)), o.least(b.Hosts))
 }
 
 // unproven is a token of a file as it is: a site without a way to Palette
@@ -146,7 +158,7 @@ func (d *Driver) projectUID(ctx context.Context, name string, maxAge time.Durati
 
 // made is a token for the order: the one that a lost answer left behind, where
 // it will do, or else a new one.
-func (d *Driver) made(ctx context.Context, o options, st state, name string) (token, string, error) {
+func (d *Driver) made(ctx context.Context, o options, st state, name string, least time.Duration) (token, string, error) {
 	all, err := d.client.tokens(ctx)
 	if err != nil {
 		return token{}, "", err
@@ -156,7 +168,7 @@ func (d *Driver) made(ctx context.Context, o options, st state, name string) (to
 			continue
 		}
 		t := token{UID: r.Metadata.UID, Value: r.Spec.Token, Expires: r.Spec.Expiry.Time, Made: true}
-		if r.Status.IsActive && t.Value != "" && r.Spec.DefaultProject.UID == st.Project && t.lasting(d.now()) {
+		if r.Status.IsActive && t.Value != "" && r.Spec.DefaultProject.UID == st.Project && t.lasting(d.now(), least) {
 			return t, fmt.Sprintf("Found registration token %s (%s), valid until %s.", name, t.UID, day(t.Expires)), nil
 		}
 		if err := d.client.deleteToken(ctx, t.UID); err != nil {
@@ -198,7 +210,7 @@ func (d *Driver) given(ctx context.Context, file string) (token, string, error) 
 			continue
 		}
 		t.UID, t.Expires = r.Metadata.UID, r.Spec.Expiry.Time
-		if !r.Status.IsActive || !t.lasting(d.now()) {
+		if !r.Status.IsActive || !t.lasting(d.now(), leastLeft) {
 			return t, "", &errFile{fmt.Sprintf("the registration token %s in %s is switched off or ends %s: put one there that is valid for more than %s", t.UID, file, day(t.Expires), span(leastLeft))}
 		}
 		return t, fmt.Sprintf("Took registration token %s of a file, valid until %s.", t.UID, day(t.Expires)), nil
