@@ -192,22 +192,30 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(st
 	defer leave()
 	l, err := c.connect(ctx, words, target, before(h), doing)
 	if err != nil {
-		return fault(err)
+		return fault(remedied(h, err))
 	}
-	err = allowable(h, use(l))
+	err = remedied(h, use(l))
 	if cerr := l.close(ctx); cerr != nil {
 		c.opts.Log.Warn().Err(cerr).Str("host", string(h.ID)).Msg("a session was left at a BMC") // the errand stands as it is
 	}
 	return fault(err)
 }
 
-// allowable says how a person allows what a BMC was not asked to do without.
-func allowable(h provisioner.Host, err error) error {
+// remedied adds to an error what a person tells muster once it is mended; a BMC
+// that was named without a host has no such command.
+func remedied(h provisioner.Host, err error) error {
 	f, ok := errors.AsType[*redfish.Fault](err)
-	if !ok || f.Medium == "" {
+	switch {
+	case !ok || h.ID == "":
 		return err
+	case f.Medium != "":
+		return fmt.Errorf("%w: muster bmc add %s --eject %s", err, h.ID, f.Medium)
+	case f.Cause == redfish.NewPassword, f.Cause == redfish.WrongPassword:
+		return fmt.Errorf("%w: muster bmc add %s --user USER --password-file FILE", err, h.ID)
+	case f.Cause == redfish.Certificate:
+		return fmt.Errorf("%w: muster bmc add %s --fingerprint SHA256", err, h.ID)
 	}
-	return fmt.Errorf("%w: muster bmc add %s --eject %s", err, h.ID, f.Medium)
+	return err
 }
 
 // forgive lets a password that was refused be shown once more when a person has

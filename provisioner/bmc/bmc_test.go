@@ -269,7 +269,7 @@ func TestEachFaultSaysWhoMustAct(t *testing.T) {
 		{"503 for a while", bmctest.Fault{Kind: bmctest.FaultUnavailable, Times: 6}, good, ""},
 		{"503 for ever", bmctest.Fault{Kind: bmctest.FaultUnavailable}, provisioner.Retry, "busy"},
 		{"resets for ever", bmctest.Fault{Kind: bmctest.FaultReset}, provisioner.Retry, "does not answer; look at its power, cable and address"},
-		{"wrong password", bmctest.Fault{Kind: bmctest.FaultUnauthorized, Method: "POST", Path: "Sessions"}, provisioner.Operator, "password"},
+		{"wrong password", bmctest.Fault{Kind: bmctest.FaultUnauthorized, Method: "POST", Path: "Sessions"}, provisioner.Operator, ": muster bmc add h-7 --user USER --password-file FILE"},
 		{"all sessions taken", bmctest.Fault{Kind: bmctest.FaultSessions}, provisioner.Retry, "session"},
 		{"slow answers", bmctest.Fault{Kind: bmctest.FaultSlow, Seconds: 3, Times: 10}, good, ""},
 		{"a stuck task", bmctest.Fault{Kind: bmctest.FaultStuckTask}, good, ""},
@@ -279,7 +279,7 @@ func TestEachFaultSaysWhoMustAct(t *testing.T) {
 		{"a reset that does nothing", bmctest.Fault{Kind: bmctest.FaultDeafPower}, provisioner.Retry, "look at its power supply"},
 		{"a restart in the middle", bmctest.Fault{Kind: bmctest.FaultReboot, Seconds: 60}, good, ""},
 		{"somebody's medium", bmctest.Fault{Kind: bmctest.FaultForeign, URL: "http://198.51.100.9/os/theirs.iso"}, provisioner.Operator, "http://198.51.100.9/os/theirs.iso"},
-		{"another certificate", bmctest.Fault{Kind: bmctest.FaultCertificate}, provisioner.Operator, "another certificate than before"},
+		{"another certificate", bmctest.Fault{Kind: bmctest.FaultCertificate}, provisioner.Operator, ": muster bmc add h-7 --fingerprint SHA256"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -350,6 +350,14 @@ func TestSomebodysMediumIsEjectedWhereAPersonGaveThatOne(t *testing.T) {
 	s.host.Intent.BMC.Eject = theirs
 	if err := s.do(t, provisioner.ErrandMedium, "a-1"); err != nil || s.last() != bmctest.DeviceMedium {
 		t.Errorf("it booted %q: %v", s.last(), err)
+	}
+}
+
+func TestABMCThatWantsItsPasswordChangedSaysWhatToRunThen(t *testing.T) {
+	s := newSite(t, "openbmc", func(o *bmctest.Options) { o.PasswordExpired = true })
+	_, _, err := s.controller.Survey(t.Context(), s.host)
+	if provisioner.KindOf(err) != provisioner.Operator || !strings.HasSuffix(err.Error(), ": muster bmc add h-7 --user USER --password-file FILE") {
+		t.Errorf("(%s) %v", provisioner.KindOf(err), err)
 	}
 }
 
