@@ -31,7 +31,7 @@ type Refused struct {
 }
 
 func (r *Refused) Error() string {
-	return fmt.Sprintf("%s is %s; muster does not fetch from there", r.Addr, r.Why)
+	return fmt.Sprintf("%s is %s; muster does not fetch from there; fetch the file yourself, then add that", r.Addr, r.Why)
 }
 
 // Addresses of instance metadata services. The first is link-local as well.

@@ -33,7 +33,8 @@ func Builtin() Book {
 }
 
 // Load returns the recipes that muster brings and those of a site: every file
-// in dir that ends in .yaml holds one. The error names the file and the line.
+// in dir that ends in .yaml holds one; other files are passed over, but for those
+// that somebody may take for recipes. The error names the file and the line.
 // A site's recipe may not have the name of another.
 func Load(dir string) (Book, error) {
 	site, err := read(os.DirFS(dir), ".")
@@ -61,7 +62,11 @@ func read(fsys fs.FS, dir string) (Book, error) {
 	}
 	var b Book
 	for _, e := range entries {
-		if !strings.HasSuffix(e.Name(), ".yaml") {
+		switch ext := path.Ext(e.Name()); {
+		case ext == ".yaml":
+		case strings.EqualFold(ext, ".yml"), strings.EqualFold(ext, ".yaml"):
+			return Book{}, fmt.Errorf("%s: a recipe's file ends in .yaml: rename it, or move it away", e.Name())
+		default:
 			continue
 		}
 		data, err := fs.ReadFile(fsys, path.Join(dir, e.Name()))
@@ -109,11 +114,7 @@ func (r Recipe) check() error {
 	if len(r.Needs) == 0 && r.Label == "" && r.Form != Disk {
 		wrong = append(wrong, errors.New("needs: without a path or a label every image would be of the family"))
 	}
-	for _, p := range slices.Concat(r.Paths(), r.Initrds, r.Media.Menus, r.Tells.Files, given(r.Kernel, r.Rootfs, r.Media.File)) {
-		if p == "/" || path.Clean("/"+p) != p || strings.ContainsAny(p, " \n") {
-			wrong = append(wrong, fmt.Errorf("%q is not a clean absolute path", p))
-		}
-	}
+	wrong = append(wrong, r.checkPaths()...)
 	for _, arg := range slices.Concat(r.Cmdline, r.Media.Cmdline) {
 		wrong = append(wrong, checkTemplate(arg))
 	}
@@ -125,6 +126,25 @@ func (r Recipe) check() error {
 		wrong = append(wrong, errors.New("template: with the format none nobody reads it"))
 	}
 	return errors.Join(wrong...)
+}
+
+// checkPaths refuses what is no path in an image.
+func (r Recipe) checkPaths() []error {
+	var wrong []error
+	for _, of := range []struct {
+		key   string
+		paths []string
+	}{
+		{"needs, without or leaves_behind", r.Paths()}, {"kernel", given(r.Kernel)}, {"initrds", r.Initrds}, {"rootfs", given(r.Rootfs)},
+		{"media: menus", r.Media.Menus}, {"media: file", given(r.Media.File)}, {"tells: files", r.Tells.Files},
+	} {
+		for _, p := range of.paths {
+			if p == "/" || path.Clean("/"+p) != p || strings.ContainsAny(p, " \n") {
+				wrong = append(wrong, fmt.Errorf("%s: %q is not a clean absolute path; write it like /boot/kernel", of.key, p))
+			}
+		}
+	}
+	return wrong
 }
 
 // checkWords refuses words that are none of those that there are.

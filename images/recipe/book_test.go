@@ -56,7 +56,8 @@ func TestASiteRecipeIsReadStrictly(t *testing.T) {
 		{"a format that is none", change("format: cloud-config", "format: toml"), `config: format: "toml" is not one of`},
 		{"a transport that is none", siteRecipe + "proven: [carrier-pigeon]\n", `proven: "carrier-pigeon" is not one of`},
 		{"no way to tell it", change("needs: [/live/vmlinuz, /live/initrd.img]", "needs: []"), "every image would be of the family"},
-		{"a path that climbs", change("kernel: /live/vmlinuz", "kernel: /../vmlinuz"), `"/../vmlinuz" is not a clean absolute path`},
+		{"a path that climbs", change("kernel: /live/vmlinuz", "kernel: /../vmlinuz"), `kernel: "/../vmlinuz" is not a clean absolute path`},
+		{"a path that does not begin at the root", siteRecipe + "rootfs: live/root\n", `rootfs: "live/root" is not a clean absolute path; write it like`},
 		{"an argument that is two", change("boot=live", `"boot=live init=/bin/sh"`), `may not hold " "`},
 		{"a value nobody has", change("{config}", "{secret}"), "there is no value {secret}"},
 		{"an unfinished word", change("{config}", "{config"), "kernel argument"},
@@ -74,6 +75,14 @@ func TestASiteRecipeIsReadStrictly(t *testing.T) {
 	}
 	if _, err := load(t, map[string]string{"a.yaml": siteRecipe, "b.yaml": siteRecipe}); err == nil || !strings.Contains(err.Error(), "b.yaml: another file has the family plant7") {
 		t.Errorf("the same family twice: %v", err)
+	}
+	for _, name := range []string{"plant7.yml", "PLANT7.YAML"} {
+		if _, err := load(t, map[string]string{name: siteRecipe}); err == nil || !strings.Contains(err.Error(), name+": a recipe's file ends in .yaml") {
+			t.Errorf("%s is passed over in silence: %v", name, err)
+		}
+	}
+	if b, err := load(t, map[string]string{"README.md": "ours", "a.yaml.orig": "x"}); err != nil || len(b.Recipes()) != len(Builtin().Recipes()) {
+		t.Errorf("beside other files: %v", err)
 	}
 	if _, err := Load(filepath.Join(t.TempDir(), "none")); err == nil {
 		t.Error("a directory that is not there was read")
