@@ -181,6 +181,9 @@ func (s *session) addSet(ctx context.Context, c *client.Client, a imageAdding, f
 	if a.in.SHA256+a.sums+a.key != "" {
 		return v1.Image{}, usage("a set has no digest of its own to be checked; check its files first")
 	}
+	if len(a.in.Traits)+len(a.in.Version) > 0 {
+		return v1.Image{}, usage("--trait and --version are said of one ISO or disk image; of a set nothing is said")
+	}
 	var parts []client.Part
 	var total int64
 	for _, name := range files {

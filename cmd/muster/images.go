@@ -20,6 +20,9 @@ func (s *session) imageCommands() *cobra.Command {
 
 // openFile opens a regular file that was named on the command line.
 func openFile(name string) (*os.File, int64, error) {
+	if strings.Contains(name, "://") {
+		return nil, 0, usage("%s is no file: the server fetches one image from one http or https URL; fetch other files yourself", name)
+	}
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, 0, usageError{err}
