@@ -90,21 +90,24 @@ func TestWhatAHostCannotBeGivenIsRefusedBeforeItBoots(t *testing.T) {
 		options map[string]any
 		ship    bool
 		config  map[string]any
+		family  string
 		want    string
 	}{
-		{"a password that the order does not have", map[string]any{"password": "other"}, false, nil, `handoff.password names the secret "other"`},
+		{"a password that the order does not have", map[string]any{"password": "other"}, false, nil, "kairos", `handoff.password names the secret "other"`},
 		{"content for a host that ships", map[string]any{"password": "ui", "content": map[string]any{"file": "a.tar.zst"}},
-			true, nil, "handoff: a host that ships is switched off before"},
+			true, nil, "kairos", "handoff: a host that ships is switched off before"},
 		{"a link of hosts that ship", map[string]any{"password": "ui", "link": map[string]any{"leader": "a"}},
-			true, nil, "handoff: a host that ships is switched off before"},
+			true, nil, "kairos", "handoff: a host that ships is switched off before"},
 		{"a key that is none", map[string]any{"password": "ui"},
-			false, map[string]any{"stylus": map[string]any{"debugg": true}}, "config: stylus.debugg is no key"},
-		{"nothing wrong", map[string]any{"password": "ui"}, true, nil, ""},
+			false, map[string]any{"stylus": map[string]any{"debugg": true}}, "kairos", "config: stylus.debugg is no key"},
+		{"nothing wrong", map[string]any{"password": "ui"}, true, nil, "kairos", ""},
+		{"an image for Trusted Boot", map[string]any{"password": "ui"}, false, nil, "kairos-uki", "handoff.driver: image edge is for Trusted Boot"},
 	} {
 		h := host(1, "rack4-u12")
-		h.Intent.Ship = tc.ship
+		h.Intent.Ship, h.Intent.Image = tc.ship, "d1"
 		_, err := d.Prepare(t.Context(), handoff.Batch{
 			Options: tc.options, Config: tc.config, Secrets: map[string]provisioner.Secret{"ui": password}, Preview: true,
+			Images: map[string]handoff.Image{"d1": {Name: "edge", Family: tc.family}},
 		}, h, "")
 		if tc.want == "" && err != nil || tc.want != "" && (err == nil || !strings.HasPrefix(err.Error(), tc.want)) {
 			t.Errorf("%s: %v, want %s", tc.name, err, tc.want)

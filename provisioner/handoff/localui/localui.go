@@ -28,6 +28,9 @@ import (
 	"github.com/muster-boot/muster/provisioner/handoff/stylus"
 )
 
+// trustedBoot is the family of images that are one signed EFI program.
+const trustedBoot = "kairos-uki"
+
 // Name is what orders call this driver.
 const Name = "localui"
 
@@ -127,6 +130,9 @@ func (d *Driver) Prepare(_ context.Context, b handoff.Batch, h provisioner.Host,
 	password := b.Secrets[o.Password].Reveal()
 	if password == "" {
 		return handoff.Carry{}, operator(fmt.Errorf("handoff.password names the secret %q, which order %s does not have: put it under secrets", o.Password, b.Order))
+	}
+	if image := b.Images[h.Intent.Image]; image.Family == trustedBoot {
+		return handoff.Carry{}, operator(fmt.Errorf("handoff.driver: image %s is for Trusted Boot, which Palette's agent does not have where it is managed locally: order another image, or the hand-off palette", image.Name))
 	}
 	if h.Intent.Ship && (len(o.files()) > 0 || o.Link.Leader != "") {
 		return handoff.Carry{}, operator(errors.New("handoff: a host that ships is switched off before its local API could be given anything: leave content, definition and link out, or ship: true"))
