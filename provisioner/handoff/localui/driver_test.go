@@ -166,6 +166,21 @@ func TestCheckSaysWhatIsMissingBeforeAnyHostBoots(t *testing.T) {
 	}
 }
 
+// TestAnImageWithAnotherAgentIsSaidBeforeItIsInstalled: its hosts would never be
+// what their order wants.
+func TestAnImageWithAnotherAgentIsSaidBeforeItIsInstalled(t *testing.T) {
+	d := localui.New(localui.Options{})
+	for have, wrong := range map[string]bool{"4.9.6": true, "4.9.7": false, "v4.9.7": false, "": false} {
+		got := d.Check(t.Context(), handoff.Batch{
+			Options: map[string]any{"password": "ui", "agent_version": "4.9.7"}, Secrets: map[string]provisioner.Secret{"ui": password},
+			Images: map[string]handoff.Image{"d1": {Name: "edge", Version: map[string]string{"agent": have}}},
+		})
+		if said := strings.Join(got.Wrong, " "); (said != "") != wrong || wrong && !strings.Contains(said, "Image edge has agent 4.9.6, and handoff.agent_version wants 4.9.7") {
+			t.Errorf("agent %q: %q", have, said)
+		}
+	}
+}
+
 func TestWithoutADirectoryNoBundleIsGiven(t *testing.T) {
 	d := localui.New(localui.Options{})
 	got := d.Check(t.Context(), handoff.Batch{

@@ -18,6 +18,8 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -104,10 +106,25 @@ func (d *Driver) Check(_ context.Context, b handoff.Batch) (found handoff.Checke
 	if leader := o.Link.Leader; leader != "" && find(b.Hosts, leader) == nil {
 		wrong("handoff.link.leader is %s, and no row of the order has that name or serial: name one that has.", leader)
 	}
+	for _, image := range otherAgents(o.AgentVersion, b.Images) {
+		wrong("Image %s has agent %s, and handoff.agent_version wants %s: order an image with that agent, or change handoff.agent_version.",
+			image.Name, stylus.AgentIn(image.Version), o.AgentVersion)
+	}
 	for id, hosts := range sameID(b.Hosts) {
 		wrong("%s would have the same ID, %s: give them different names.", hosts, id)
 	}
 	return found
+}
+
+// otherAgents are the images that are known to have another agent than is wanted.
+func otherAgents(want string, images map[string]handoff.Image) (list []handoff.Image) {
+	for _, digest := range slices.Sorted(maps.Keys(images)) {
+		have := stylus.AgentIn(images[digest].Version)
+		if want != "" && have != "" && !stylus.SameVersion(have, want) {
+			list = append(list, images[digest])
+		}
+	}
+	return list
 }
 
 // Open implements [handoff.Driver]: there is nothing to make for an order.

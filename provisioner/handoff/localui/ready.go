@@ -7,6 +7,7 @@ import (
 
 	"github.com/muster-boot/muster/inventory"
 	"github.com/muster-boot/muster/provisioner"
+	"github.com/muster-boot/muster/provisioner/handoff/stylus"
 )
 
 // wanted is what a host that is ready must say of itself.
@@ -42,7 +43,7 @@ func unready(w wanted, got edgeHost) (wait, ask string) {
 	case got.Spec.ManagementMode != local:
 		return "", fmt.Sprintf("Edge host %s is managed %q and not local: look for another stylus.managementMode in its image's user-data, then install it again.",
 			w.id, got.Spec.ManagementMode)
-	case w.agent != "" && got.Status.AgentVersion != w.agent:
+	case w.agent != "" && !stylus.SameVersion(got.Status.AgentVersion, w.agent):
 		return "", fmt.Sprintf("Edge host %s has agent %s, and its order wants %s: install it from an image with that agent, or change handoff.agent_version.",
 			w.id, got.Status.AgentVersion, w.agent)
 	}

@@ -6,10 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/muster-boot/muster/provisioner"
 	"github.com/muster-boot/muster/provisioner/handoff"
+	"github.com/muster-boot/muster/provisioner/handoff/stylus"
 )
 
 // Check implements [handoff.Driver]: the key works, the project is there, the
@@ -114,9 +114,6 @@ func (c *check) noteShipped() {
 		span(c.options.least(c.batch.Hosts))))
 }
 
-// agentNames are what the version of an image's agent may be said to be of.
-var agentNames = []string{"agent", "stylus", "pe"}
-
 // agents compares the agents in the images with the one that belongs to this
 // Palette: another one may work, or replace itself without end.
 func (c *check) agents(ctx context.Context) {
@@ -127,10 +124,10 @@ func (c *check) agents(ctx context.Context) {
 	}
 	for _, digest := range slices.Sorted(maps.Keys(c.batch.Images)) {
 		image := c.batch.Images[digest]
-		switch have := agentOf(image); {
+		switch have := stylus.AgentIn(image.Version); {
 		case have == "":
 			c.note(fmt.Sprintf("The version of the agent in image %s is not known; Palette's is %s. Say it when the image is added: muster image add --version agent=VERSION.", image.Name, want))
-		case plain(have) == plain(want):
+		case stylus.SameVersion(have, want):
 			c.note(fmt.Sprintf("Image %s has agent %s, which is Palette's.", image.Name, have))
 		case c.options.AgentVersion == "any":
 			c.note(fmt.Sprintf("Image %s has agent %s and Palette %s; the order takes any.", image.Name, have, want))
@@ -139,18 +136,6 @@ func (c *check) agents(ctx context.Context) {
 		}
 	}
 }
-
-func agentOf(i handoff.Image) string {
-	for _, key := range agentNames {
-		if v := i.Version[key]; v != "" {
-			return v
-		}
-	}
-	return ""
-}
-
-// plain is a version without the letter that some put before it.
-func plain(version string) string { return strings.TrimPrefix(strings.TrimSpace(version), "v") }
 
 // stale looks for records that would stand in the way of a host.
 func (c *check) stale(ctx context.Context, project string) {

@@ -2,8 +2,9 @@
 // reads, so that a mistake is said when an order is imported: the agent leaves
 // aside what it does not know, and nobody hears of it.
 //
-// It renders nothing, and says nothing of the keys of Kairos but that one is
-// nearly called like another. Start at [Check]; keys.go is the list.
+// It also knows by which names people say the agent's version. It renders
+// nothing, and says nothing of the keys of Kairos but that one is nearly called
+// like another. Start at [Check]; keys.go is the list.
 package stylus
 
 import (
