@@ -102,6 +102,8 @@ func awaitingInstalling(h provisioner.Host) string {
 		return awaitingWrite(h)
 	case Reached(h, provisioner.StageWriting):
 		return "Awaited: the end of the installation, then the call-home of the installed system."
+	case way == provisioner.WayNetboot && Reached(h, provisioner.StageRootfs) && !Reached(h, provisioner.StageConfig) && !Reached(h, provisioner.StageEarly):
+		return unread(h)
 	case Reached(h, provisioner.StageRootfs), Reached(h, provisioner.StageEarly):
 		return "Awaited: the installer beginning to write to the disk."
 	case Reached(h, provisioner.StageMedium):
@@ -114,6 +116,13 @@ func awaitingInstalling(h provisioner.Host) string {
 		return awaitingHTTPBoot(h)
 	}
 	return "Awaited: the installer's start" + because(h)
+}
+
+// unread is of an installer that runs and was never seen to fetch its
+// configuration. Kairos asks thrice within seconds, and then says nothing.
+func unread(h provisioner.Host) string {
+	return fmt.Sprintf("Awaited: the installer fetching its configuration. One that has had its root file system for a minute goes on without, "+
+		"in silence, and waits for a person at its console: see there whether it reaches muster, run muster host retry %s and start it anew.", h.ID)
 }
 
 // because ends a sentence with why the image goes the way that it goes.
