@@ -144,6 +144,8 @@ func recipeRows(t *table, r v1.Recipe) {
 func (s *session) imageTag() *cobra.Command {
 	return s.reading(&cobra.Command{
 		Use: "tag IMAGE TAG", Short: "Let a tag name an image; it moves from the one that it named", Args: exactly(2),
+		Long: "Let a tag name an image; it moves from the one that it named. An order keeps the\n" +
+			"image that it was imported with: import it again to have the later one.",
 		Example: "  muster image tag ubuntu-24.04.3 ubuntu:current",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			c, err := s.client()

@@ -343,6 +343,44 @@ func TestAnImportSaysThatWhatHostsAreGivenWasChanged(t *testing.T) {
 	}
 }
 
+func TestAnOrderKeepsItsImageWhenTheTagMoves(t *testing.T) {
+	s := newSite(t)
+	digests := map[string]string{}
+	for _, name := range []string{"edge-1", "edge-2"} {
+		i, err := s.AddImage(t.Context(), v1.NewImage{Name: name}, -1, strings.NewReader(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		digests[name] = i.Digest
+	}
+	order := v1.Import{Order: strings.Replace(templated, "image: edge", "image: edge:current", 1), Manifest: "serial,mac\nS1,52:54:00:00:00:01\n"}
+	has := func(when, name string) {
+		t.Helper()
+		o, err := s.Order(t.Context(), "plant7")
+		h, errHost := s.Host(t.Context(), "S1")
+		if err := errors.Join(err, errHost); err != nil || o.Image != digests[name] || h.Image != digests[name] {
+			t.Errorf("%s: the order has %.12s, its host %.12s, want %.12s, %v", when, o.Image, h.Image, digests[name], err)
+		}
+	}
+	before := "edge-1"
+	for _, name := range []string{"edge-1", "edge-2"} {
+		if _, err := s.Tag(t.Context(), name, "edge:current"); err != nil {
+			t.Fatal(err)
+		}
+		if name != before {
+			has("when the tag has moved", before)
+			refused(t, s.RemoveImage(t.Context(), digests[before], true), 409, "plant7")
+		}
+		if _, err := s.Import(t.Context(), order); err != nil {
+			t.Fatal(err)
+		}
+		has("imported again", name)
+	}
+	if err := s.RemoveImage(t.Context(), digests[before], true); err != nil {
+		t.Errorf("what no order has any more cannot be removed: %v", err)
+	}
+}
+
 func TestAnImportSaysWhatHostsGoWithout(t *testing.T) {
 	const gone = "netboot leaves its content behind"
 	d := &desk{lost: map[string]string{"S1": gone, "S2": gone, "S3": "another image does, too", "S4": "its BMC can bring it"}}
