@@ -2,6 +2,7 @@ package redfish
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -205,6 +206,36 @@ func TestAVmmControlMountsAndFollowsItsTask(t *testing.T) {
 	b := s.connect(Options{Quirks: rows(t, "  media: {schemes: [nfs]}")})
 	if _, err := b.Boot(t.Context(), Want{Goal: BootMedium, URLs: []string{nfs}}); err != nil || count(s.asked, "VmmControl") != 2 || s.boots[0] != "Cd "+nfs {
 		t.Errorf("asked %v, %v", s.asked, err)
+	}
+}
+
+func TestAFinishedTaskIsDeletedWhereTheRowSaysSo(t *testing.T) {
+	for _, deletes := range []bool{false, true} {
+		s := newStandin(t)
+		const task = "/redfish/v1/TaskService/Tasks/7"
+		s.tree[task] = map[string]any{"TaskState": "Completed", "TaskStatus": "OK"}
+		s.intercept = func(w http.ResponseWriter, r *http.Request) bool {
+			switch {
+			case r.Method == http.MethodPost && r.URL.Path == slotPath+"/Actions/VirtualMedia.InsertMedia":
+				s.mu.Lock()
+				defer s.mu.Unlock()
+				merge(s.tree[slotPath], map[string]any{"Inserted": true, "ConnectedVia": "URI", "Image": isoURL})
+				w.Header().Set("Location", task)
+				w.WriteHeader(http.StatusAccepted)
+			case r.Method == http.MethodDelete && r.URL.Path == task:
+				w.WriteHeader(http.StatusNoContent)
+			default:
+				return false
+			}
+			return true
+		}
+		book := rows(t, fmt.Sprintf("  http: {delete_tasks: %t}", deletes))
+		if _, err := s.connect(Options{Quirks: book}).Boot(t.Context(), bootISO); err != nil {
+			t.Fatal(err)
+		}
+		if n := count(s.asked, "DELETE "+task); n > 0 != deletes {
+			t.Errorf("the row deletes tasks: %t; it was asked to %d times", deletes, n)
+		}
 	}
 }
 
