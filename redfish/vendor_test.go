@@ -149,6 +149,26 @@ func TestAModeThatTheBMCHasNotGotKeepsNoHostOff(t *testing.T) {
 	}
 }
 
+// TestABMCThatOnlyKnowsContinuousIsBelievedAndCleared is of sushy-tools, which
+// ignores Once: the override stays until somebody takes it away.
+func TestABMCThatOnlyKnowsContinuousIsBelievedAndCleared(t *testing.T) {
+	s := newStandin(t)
+	s.onPatch = func(_ string, _ *http.Request, body map[string]any) (int, string, string) {
+		if boot, ok := body["Boot"].(map[string]any); ok && boot["BootSourceOverrideEnabled"] == "Once" {
+			boot["BootSourceOverrideEnabled"] = "Continuous"
+		}
+		return 0, "", ""
+	}
+	b := s.connect(Options{})
+	if out, err := b.Boot(t.Context(), bootISO); err != nil || out.State.Boot.Enabled != "Continuous" || count(s.asked, "PATCH "+sysPath) != 1 {
+		t.Fatalf("it shows %+v after %v, %v", out.State.Boot, s.changes(), err)
+	}
+	out, err := b.Boot(t.Context(), Want{Goal: Cleared, URLs: bootISO.URLs})
+	if err != nil || out.State.Boot.Enabled != "Disabled" {
+		t.Errorf("cleared, it shows %+v, %v", out.State.Boot, err)
+	}
+}
+
 func TestPOSTIsWaitedOut(t *testing.T) {
 	s := newStandin(t)
 	post := 5
