@@ -159,6 +159,9 @@ func (c *Catalog) Get(ref string) (Image, error) {
 	return c.find(ref)
 }
 
+// leastDigits are the fewest of a digest that call an image.
+const leastDigits = 6
+
 func (c *Catalog) find(ref string) (Image, error) {
 	if digest := c.tags.names(ref); digest != "" {
 		return c.tagged(c.images[digest]), nil
@@ -166,12 +169,15 @@ func (c *Catalog) find(ref string) (Image, error) {
 	prefix := strings.ToLower(strings.TrimPrefix(ref, "sha256:"))
 	var found []Image
 	for _, i := range c.images {
-		if len(prefix) >= 6 && strings.HasPrefix(i.Digest, prefix) {
+		if len(prefix) >= leastDigits && strings.HasPrefix(i.Digest, prefix) {
 			found = append(found, i)
 		}
 	}
 	switch len(found) {
 	case 0:
+		if digits := strings.Trim(prefix, "0123456789abcdef"); digits == "" && prefix != "" && len(prefix) < leastDigits {
+			return Image{}, fmt.Errorf("image %q: %w under that name; of a digest give %d digits or more", ref, ErrNotFound, leastDigits)
+		}
 		return Image{}, fmt.Errorf("image %q: %w; muster image list shows what is", ref, ErrNotFound)
 	case 1:
 		return c.tagged(found[0]), nil

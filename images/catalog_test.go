@@ -154,6 +154,9 @@ func TestGetFindsByNameAndByBeginningOfDigest(t *testing.T) {
 			t.Errorf("Get(%q): %v, want not found", ref, err)
 		}
 	}
+	if _, err := c.Get(a.Digest[:5]); err == nil || !strings.Contains(err.Error(), "of a digest give 6 digits or more") {
+		t.Errorf("of too few digits: %v", err)
+	}
 	c.images["abcdef01"], c.images["abcdef02"] = Image{Digest: "abcdef01"}, Image{Digest: "abcdef02"}
 	if _, err := c.Get("abcdef"); err == nil || errors.Is(err, ErrNotFound) || !strings.Contains(err.Error(), "give more digits") {
 		t.Errorf("ambiguous digest: %v", err)

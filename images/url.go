@@ -47,8 +47,12 @@ func (c *Catalog) AddURL(ctx context.Context, url string, o AddOptions) (Image, 
 		Max: maxFetched, Progress: o.Progress,
 		Space: func(total int64) error { return c.checkSpace(total - fileSize(part)) },
 	})
-	if full(err) || errors.Is(err, ErrNoSpace) && (before == 0 || fileSize(part) > before) {
-		err = errors.Join(err, removeAll(part, fetch.NoteOf(part))) // it would keep the disk full
+	switch {
+	case err == nil:
+	case full(err), errors.Is(err, ErrNoSpace) && (before == 0 || fileSize(part) > before): // it would keep the disk full
+		err = errors.Join(err, removeAll(part, fetch.NoteOf(part)))
+	case fileSize(part) == 0: // there is nothing to go on with
+		err = errors.Join(err, removeAll(part, fetch.NoteOf(part)))
 	}
 	if err != nil {
 		return Image{}, fmt.Errorf("add image: %w", c.explain(err))

@@ -160,3 +160,23 @@ func TestAFetchedImageThatCannotBeKeptLeavesNothing(t *testing.T) {
 		t.Errorf("left behind: %v", left)
 	}
 }
+
+func TestAFetchOfWhichNothingCameLeavesNothing(t *testing.T) {
+	dir := t.TempDir()
+	c := openNear(t, dir)
+	defer c.Close()
+	none := httptest.NewServer(http.NotFoundHandler())
+	defer none.Close()
+	for _, url := range []string{none.URL + "/x.iso", "http://127.0.0.2/x.iso"} { // not there; not allowed
+		if _, err := c.AddURL(t.Context(), url, AddOptions{}); err == nil {
+			t.Errorf("%s was fetched", url)
+		}
+	}
+	left, err := os.ReadDir(filepath.Join(dir, partDir))
+	if err != nil || len(left) > 0 {
+		t.Errorf("left are %v, %v", left, err)
+	}
+	if g, err := c.Collect(true, func(Image) error { return nil }); err != nil || g.Parts != 0 {
+		t.Errorf("%d are said to be fetched in part, %v", g.Parts, err)
+	}
+}
