@@ -97,9 +97,12 @@ func (c *Client) CollectImages(ctx context.Context, dryRun bool) (v1.Garbage, er
 }
 
 // ScrubImages lets the server read all images again, and returns those that are
-// damaged.
+// damaged; never nil.
 func (c *Client) ScrubImages(ctx context.Context, progress func(v1.Work)) ([]v1.Image, error) {
 	end, err := c.caller.work(ctx, "/v1/catalog/scrub", nil, progress)
+	if end.Damaged == nil {
+		end.Damaged = []v1.Image{}
+	}
 	return end.Damaged, err
 }
 
