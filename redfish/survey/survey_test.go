@@ -113,6 +113,24 @@ func TestASystemThatSaysNothingIsNamedByItsChassis(t *testing.T) {
 	}
 }
 
+// TestDrivesThatOnlyTheChassisListsAreCounted has them as Supermicro and as the
+// standard lists them, one both ways.
+func TestDrivesThatOnlyTheChassisListsAreCounted(t *testing.T) {
+	b := tree{redfish.About{System: "/s"}, map[string]redfish.Object{
+		"/s": {"SerialNumber": "X1", "Links": map[string]any{"Chassis": []any{ref("/c")}}},
+		"/c": {"Drives": ref("/c/d"), "Links": map[string]any{"Drives": []any{ref("/dr/1"), ref("/dr/2")}}}, "/c/d": members("/dr/2", "/dr/3"),
+		"/dr/1": {"Id": "1", "SerialNumber": "S1"}, "/dr/2": {"Id": "2", "SerialNumber": "S2"}, "/dr/3": {"Id": "3", "SerialNumber": "S3"},
+	}}
+	report, err := Read(t.Context(), b, now)
+	var serials []string
+	for _, d := range report.Disks {
+		serials = append(serials, d.Serial)
+	}
+	if got := strings.Join(serials, " "); err != nil || got != "S1 S2 S3" {
+		t.Errorf("it counts %q, %v", got, err)
+	}
+}
+
 func TestNoSystemIsAnError(t *testing.T) {
 	if _, err := Read(t.Context(), tree{}, now); err == nil {
 		t.Error("a report of nothing")
