@@ -121,7 +121,7 @@ func covered(path string, given, over map[string]any) error {
 		below, isMap := over[key].(map[string]any)
 		_, isList := over[key].([]any)
 		switch {
-		case !both, isList: // lists follow each other
+		case !both, mine == nil, isList: // a null gives way, and lists follow each other
 		case isMap:
 			here, _ := mine.(map[string]any)
 			if err := covered(at, here, below); err != nil {

@@ -53,7 +53,7 @@ func TestWhatTheAgentReadsIsTaken(t *testing.T) {
 		"nothing":                "",
 		"keys of other programs": "hostname: a\nwrite_files: []\nusers: []\nk3s: {enabled: true}",
 		"a template":             `stylus: {debug: "{{.Order.Values.debug}}", site: {tags: {serial: "{{.Host.Serial}}"}}}`,
-		"a null":                 "stylus: {site: {ntpServers: null}}",
+		"a null":                 "stylus: {managementMode: null, site: {ntpServers: null}}",
 		"the hand-off's value":   "stylus: {managementMode: central, localUI: {port: 5080}}",
 		"more tags and servers":  "stylus: {site: {tags: {line: a}, ntpServers: [10.0.0.2]}}",
 		"parts that are free":    "stylus: {vip: {skip: true}, localUI: {login: {maxAttempts: 5}}, site: {remoteShell: {disable: true}, users: [{name: ops}]}}",
