@@ -93,8 +93,7 @@ func bmcLife(t *testing.T, n int, after bool, prepare func(*standIn)) *started {
 	first.stop()
 	p := &started{controllers: newControllers(), dying: &crashing{Engine: kv, after: after, left: n + 1}}
 	p.bmc(hostID, prepare)
-	p.s = openBMCs(t, p.dying, c, p.controllers)
-	p.s.installer.set(provisioner.WayMedia, nil)
+	p.s = openBMCs(t, p.dying, c, p.controllers, by(provisioner.WayMedia))
 	deadline, beat := time.After(2*time.Minute), time.NewTicker(time.Millisecond)
 	defer beat.Stop()
 	for told := false; ; {
@@ -107,8 +106,7 @@ func bmcLife(t *testing.T, n int, after bool, prepare func(*standIn)) *started {
 		}
 		if p.dying.dead() && p.s.kv == p.dying {
 			p.s.stop()
-			p.s = openBMCs(t, kv, c, p.controllers)
-			p.s.installer.set(provisioner.WayMedia, nil)
+			p.s = openBMCs(t, kv, c, p.controllers, by(provisioner.WayMedia))
 		}
 		if told && p.ended(t) {
 			return p

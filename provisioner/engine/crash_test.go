@@ -51,16 +51,14 @@ func life(t *testing.T, kv store.Engine, way provisioner.Way, crashAt int, after
 	first.list(t, hostID, provisioner.Row{Serial: "SN-1", MACs: []string{mac1}})
 	first.stop()
 	dying := &crashing{Engine: kv, after: after, left: crashAt + 1} // one more: its lease
-	s := open(t, dying, c)
-	s.installer.set(way, nil)
+	s := openWith(t, dying, c, "k", by(way))
 	p := newProgram(t, s, nil)
 	for !drive(t, p) {
 		if !dying.dead() {
 			t.Fatal("the host does not arrive, and nobody was killed")
 		}
 		p.s.stop()
-		p.s = open(t, kv, c)
-		p.s.installer.set(way, nil)
+		p.s = openWith(t, kv, c, "k", by(way))
 	}
 	return p
 }

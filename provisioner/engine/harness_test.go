@@ -199,6 +199,12 @@ func openWith(t *testing.T, kv store.Engine, c *clock, key string, change ...fun
 	return st
 }
 
+// by has the installer go this way from the engine's first step: one that goes on
+// with a host prepares it at once.
+func by(way provisioner.Way) func(*Options) {
+	return func(o *Options) { o.Installer.(*installer).set(way, nil) }
+}
+
 // with adds a hand-off.
 func with(d handoff.Driver) func(*Options) {
 	return func(o *Options) { o.Drivers = append(o.Drivers, d) }
