@@ -7,15 +7,19 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
 // Controller is how a host's BMC is entered, as people said it.
 type Controller struct {
-	Address     string `json:"address"`       // IP address or name, with a port if it is not the usual one; empty: where DHCP put its MAC
-	MAC         string `json:"mac,omitempty"` // lower case with colons
-	User        string `json:"user,omitempty"`
-	Password    []byte `json:"password,omitempty"`    // sealed; its context is that of [Controller.Context]
+	Address  string `json:"address"`       // IP address or name, with a port if it is not the usual one; empty: where DHCP put its MAC
+	MAC      string `json:"mac,omitempty"` // lower case with colons
+	User     string `json:"user,omitempty"`
+	Password []byte `json:"password,omitempty"` // sealed; its context is that of [Controller.Context]
+	// NewPassword is what a BMC is given that wants its password changed first,
+	// sealed for [Controller.NewContext]; empty: such a BMC waits for a person.
+	NewPassword []byte `json:"new_password,omitempty"`
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of its certificate; empty: the first seen is pinned
 	System      string `json:"system,omitempty"`      // where one BMC has several
 	Driver      string `json:"driver,omitempty"`      // redfish or ipmi; empty: redfish
@@ -30,12 +34,15 @@ type Controller struct {
 // for another account.
 func (c Controller) Context() string { return "bmc " + c.Address + " " + c.MAC + " " + c.User }
 
-// Digest names the account with its password. It is of the sealed password, so
-// that nobody without the key can try passwords against it; the same password
-// given again keeps its seal.
+// NewContext is what the new password is sealed for.
+func (c Controller) NewContext() string { return "new " + c.Context() }
+
+// Digest names the account with its passwords. It is of the sealed ones, so that
+// nobody without the key can try passwords against it; the same password given
+// again keeps its seal.
 func (c Controller) Digest() string {
 	context := sha256.Sum256([]byte(c.Context()))
-	sum := sha256.Sum256(append(context[:], c.Password...))
+	sum := sha256.Sum256(slices.Concat(context[:], c.Password, c.NewPassword))
 	return hex.EncodeToString(sum[:])
 }
 
@@ -58,6 +65,12 @@ func (h Host) SeenBMC() *BMC {
 		return nil
 	}
 	return seen
+}
+
+// BMCRenewed reports whether h's BMC has the new password of its account.
+func (h Host) BMCRenewed() bool {
+	seen := h.SeenBMC()
+	return seen != nil && seen.Renewed != "" && seen.Renewed == h.Intent.BMC.Digest()
 }
 
 // BMCAddress is where h's BMC is: what people said, else where DHCP put its MAC.
@@ -159,7 +172,8 @@ type BMC struct {
 	Firmware    string    `json:"firmware,omitempty"`
 	Quirks      string    `json:"quirks,omitempty"` // the row that applies
 	Fingerprint string    `json:"fingerprint,omitempty"`
-	Power       string    `json:"power,omitempty"` // On, Off, or what the BMC says
+	Renewed     string    `json:"renewed,omitempty"` // [Controller.Digest] of the account whose new password it has
+	Power       string    `json:"power,omitempty"`   // On, Off, or what the BMC says
 	Abilities   Abilities `json:"abilities"`
 	// NoDHCP says that muster answers no DHCP on the network that leads to it:
 	// its host is not likely to boot from muster's network.

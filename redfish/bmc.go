@@ -62,22 +62,33 @@ func (l *link) greeted() About {
 	}}
 }
 
-// Connect asks who the BMC is, logs in with one try, and finds the host's
-// system. Where it fails no session is left.
+// Connect asks who the BMC is, logs in with one try for each password, and finds
+// the host's system. Where it fails no session is left.
 func Connect(ctx context.Context, t Target, o Options) (*BMC, error) {
 	o.Pace = o.Pace.orDefaults()
 	l, err := newLink(t, o)
 	if err != nil {
 		return nil, err
 	}
-	if err := o.Guard.Check(t); err != nil {
+	b := &BMC{link: l, turn: make(chan struct{}, 1)}
+	if err := b.pick(); err != nil {
 		return nil, fmt.Errorf("connect to the BMC at %s: %w", t.Address, err)
 	}
-	b := &BMC{link: l, turn: make(chan struct{}, 1)}
 	if err := b.open(ctx); err != nil {
 		return nil, fmt.Errorf("connect to the BMC at %s: %w", t.Address, errors.Join(err, l.close(ctx)))
 	}
+	b.about.PasswordChanged = t.NewPassword != "" && l.target.NewPassword == ""
 	return b, nil
+}
+
+// pick takes the new password where the old one was refused before.
+func (b *BMC) pick() error {
+	l := b.link
+	err := l.options.Guard.Check(l.target)
+	if err == nil || l.target.NewPassword == "" {
+		return err
+	}
+	return l.takeNew()
 }
 
 func (b *BMC) open(ctx context.Context) error {
@@ -86,15 +97,22 @@ func (b *BMC) open(ctx context.Context) error {
 	}
 	b.about = b.link.greeted()
 	err := b.enterTree(ctx)
-	var f *Fault
-	if errors.As(err, &f) && f.Cause == NewPassword && b.link.target.NewPassword != "" {
-		if err := b.link.changePassword(ctx, f.account); err != nil {
-			return err
-		}
-		b.about.PasswordChanged = true
-		return b.enterTree(ctx)
+	f, ok := errors.AsType[*Fault](err)
+	if !ok || b.link.target.NewPassword == "" {
+		return err
 	}
-	return err
+	switch f.Cause {
+	case NewPassword:
+		err = b.link.changePassword(ctx, f.account)
+	case WrongPassword: // it may have been changed before, and nobody noted that
+		err = b.link.takeNew()
+	default:
+		return err
+	}
+	if err != nil {
+		return err
+	}
+	return b.enterTree(ctx)
 }
 
 // enterTree logs in and learns what is behind the login.

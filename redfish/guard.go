@@ -41,11 +41,13 @@ func (g *Guard) Check(t Target) error {
 	return nil
 }
 
-// Forget allows one more try of a password: a person says that it is right now.
+// Forget allows one more try of a target's passwords: a person says that they are
+// right now.
 func (g *Guard) Forget(t Target) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	delete(g.refused, t.key())
+	delete(g.refused, t.renewed().key())
 }
 
 // Note keeps a refusal; a fault of another cause is no refusal.

@@ -36,9 +36,17 @@ type Target struct {
 	Address     string // IP or name, with a port if not 443; "http://..." only where someone chose clear text
 	User        string
 	Password    Secret
-	NewPassword Secret // set if the BMC demands a change before anything else; empty: it is a fault
+	NewPassword Secret // set if the BMC demands a change before anything else, and tried once where Password is refused; empty: both are faults
 	Fingerprint string // SHA-256 of its certificate in hex, colons allowed; empty: the first one seen is pinned
 	System      string // id, name, UUID or path, where one BMC has several systems
+}
+
+// renewed is t for a BMC that has the new password.
+func (t Target) renewed() Target {
+	if t.NewPassword != "" {
+		t.Password, t.NewPassword = t.NewPassword, ""
+	}
+	return t
 }
 
 // Options change how a BMC is spoken to. The zero value works.

@@ -182,7 +182,7 @@ func (r reply) fault(op string, q quirk.Quirk) *Fault {
 	case MediaOff:
 		return operator(c, fmt.Sprintf("the BMC refused to %s: virtual media are switched off in its settings; switch them on there, or boot this host by PXE: %s", op, said))
 	case NewPassword:
-		f := operator(c, "the BMC wants its password changed before it does anything; change it there and give the new one to muster: "+said)
+		f := operator(c, "the BMC wants its password changed before it does anything; give muster a new one to set, or change it there and give that one: "+said)
 		f.account = r.account()
 		return f
 	case Sessions:

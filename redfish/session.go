@@ -211,8 +211,14 @@ func (l *link) changePassword(ctx context.Context, account string) error {
 		l.barred = operator(NewPassword, "the BMC wants a new password and did not take the one it was given; give another: "+r.words())
 		return l.barred
 	}
-	l.target.Password, l.target.NewPassword = l.target.NewPassword, ""
+	l.target = l.target.renewed()
 	return nil
+}
+
+// takeNew goes on with the new password, which is tried once as any other.
+func (l *link) takeNew() error {
+	l.barred, l.target = nil, l.target.renewed()
+	return l.options.Guard.Check(l.target)
 }
 
 // sessionPath is where a new session can be deleted.

@@ -15,7 +15,7 @@ import (
 
 func (s *session) bmcAdd() *cobra.Command {
 	var b v1.NewBMC
-	var passwordFile string
+	var passwordFile, newFile string
 	cmd := &cobra.Command{
 		Use: "add HOST", Short: "Say how a host's BMC is entered", Args: exactly(1),
 		Long: "Say how a host's BMC is entered, or correct it. What is left out stays as it is.\n" +
@@ -25,7 +25,7 @@ func (s *session) bmcAdd() *cobra.Command {
 		Example: "  muster bmc add rack4-u12 --address 192.0.2.10 --user root --password-file bmc.password\n" +
 			"  muster bmc add rack4-u13 --mac 52:54:00:12:34:56 --user ADMIN --driver ipmi",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if b == (v1.NewBMC{}) && passwordFile == "" {
+			if b == (v1.NewBMC{}) && passwordFile+newFile == "" {
 				return usage("say what is to be known of the BMC, for example --address: see %s --help", cmd.CommandPath())
 			}
 			c, err := s.client()
@@ -33,6 +33,9 @@ func (s *session) bmcAdd() *cobra.Command {
 				return err
 			}
 			if b.Password, err = s.password(passwordFile, b.User, args[0]); err != nil {
+				return err
+			}
+			if b.NewPassword, err = s.newPassword(newFile, passwordFile, args[0]); err != nil {
 				return err
 			}
 			h, err := c.AddBMC(cmd.Context(), args[0], b)
@@ -47,6 +50,7 @@ func (s *session) bmcAdd() *cobra.Command {
 	flags.StringVar(&b.MAC, "mac", "", "MAC, where muster's DHCP gives it an address")
 	flags.StringVar(&b.User, "user", "", "account")
 	flags.StringVar(&passwordFile, "password-file", "", "file with its password; - is standard input")
+	flags.StringVar(&newFile, "new-password-file", "", "file with the password to set where the BMC wants it changed first, as new boards do; - is standard input")
 	flags.StringVar(&b.Fingerprint, "fingerprint", "", "SHA-256 of the BMC's certificate; without it the first one that is seen is pinned")
 	flags.StringVar(&b.System, "system", "", "id of the host's system, where the BMC has several")
 	flags.StringVar(&b.Driver, "driver", "", "redfish or ipmi (default redfish)")
@@ -82,6 +86,17 @@ func (s *session) password(file, user, of string) (string, error) {
 		return "", usage("no password came: write it into the file, or type it")
 	}
 	return password, nil
+}
+
+// newPassword reads the one to set.
+func (s *session) newPassword(file, old, of string) (string, error) {
+	switch file {
+	case "":
+		return "", nil
+	case old:
+		return "", usage("the new password stands in the file of the old one: give it a file of its own")
+	}
+	return s.password(file, "the account from now on", of)
 }
 
 func (s *session) bmcList() *cobra.Command {
@@ -146,6 +161,11 @@ func controllerRows(t *table, b v1.BMC) {
 	t.row("bmc", strings.Join(slices.DeleteFunc([]string{b.Driver, b.Address, b.MAC, b.User, b.System}, isEmpty), " "))
 	if b.Missing != "" {
 		t.row("bmc lacks", b.Missing)
+	}
+	if text := map[string]string{
+		v1.RenewalReady: "a new one is set where the BMC demands it", v1.RenewalDone: "the BMC has the new one",
+	}[b.Renewal]; text != "" {
+		t.row("password", text)
 	}
 	if b.Eject != "" {
 		t.row("may eject", b.Eject)

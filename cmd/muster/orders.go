@@ -51,8 +51,8 @@ func (s *session) orderImport() *cobra.Command {
 	return s.reading(cmd)
 }
 
-// readImport reads the files of an order. The order names the file of its BMCs'
-// password from where it lies itself.
+// readImport reads the files of an order. The order names the files of its BMCs'
+// passwords from where it lies itself.
 func readImport(order, manifest string, profiles []string) (v1.Import, error) {
 	in := v1.Import{Profiles: []string{}}
 	var err error
@@ -62,13 +62,12 @@ func readImport(order, manifest string, profiles []string) (v1.Import, error) {
 	if in.Manifest, err = readFile(manifest); err != nil {
 		return in, err
 	}
-	if name := api.PasswordFile(in.Order); name != "" {
-		if !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(order), name)
-		}
-		if in.BMCPassword, err = readFile(name); err != nil {
-			return in, err
-		}
+	password, fresh := api.PasswordFiles(in.Order)
+	if in.BMCPassword, err = readBeside(order, password); err != nil {
+		return in, err
+	}
+	if in.BMCNewPassword, err = readBeside(order, fresh); err != nil {
+		return in, err
 	}
 	for _, name := range profiles {
 		text, err := readFile(name)
@@ -78,6 +77,17 @@ func readImport(order, manifest string, profiles []string) (v1.Import, error) {
 		in.Profiles = append(in.Profiles, text)
 	}
 	return in, nil
+}
+
+// readBeside reads a file that another one names; nothing where it names none.
+func readBeside(other, name string) (string, error) {
+	switch {
+	case name == "":
+		return "", nil
+	case !filepath.IsAbs(name):
+		name = filepath.Join(filepath.Dir(other), name)
+	}
+	return readFile(name)
 }
 
 // readFile reads a file that was named on the command line.

@@ -23,6 +23,7 @@ type BMC struct {
 	MAC         string `json:"mac,omitempty"`         // lower case with colons
 	User        string `json:"user,omitempty"`        // empty: nobody has said
 	Password    Secret `json:"-"`                     // empty: nobody has said; never without a user
+	NewPassword Secret `json:"-"`                     // for a BMC that wants another one first, as new boards do; empty: none
 	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of its certificate, 64 small hexadecimal digits
 	System      string `json:"system,omitempty"`      // where one BMC has several
 	Driver      Driver `json:"driver,omitempty"`      // empty: [Redfish]
@@ -70,8 +71,11 @@ type BMCDefaults struct {
 	User         string `json:"user,omitempty" yaml:"user"`
 	Password     Secret `json:"-" yaml:"password"`
 	PasswordFile string `json:"password_file,omitempty" yaml:"password_file"` // its caller reads it into Password
+	NewPassword  Secret `json:"-" yaml:"new_password"`
 	Fingerprint  string `json:"fingerprint,omitempty" yaml:"fingerprint"`
 	Driver       Driver `json:"driver,omitempty" yaml:"driver"`
+	// NewPasswordFile is read into NewPassword by its caller.
+	NewPasswordFile string `json:"new_password_file,omitempty" yaml:"new_password_file"`
 }
 
 // fault is the first key whose value is wrong, and why. It quotes no password.
@@ -79,12 +83,16 @@ func (b BMCDefaults) fault() (key, text string) {
 	switch {
 	case b.Password != "" && b.PasswordFile != "":
 		return "bmc.password_file", "password stands there too: keep one of them"
-	case b.User == "" && (b.Password != "" || b.PasswordFile != ""):
+	case b.NewPassword != "" && b.NewPasswordFile != "":
+		return "bmc.new_password_file", "new_password stands there too: keep one of them"
+	case b.User == "" && (b.Password+b.NewPassword != "" || b.PasswordFile+b.NewPasswordFile != ""):
 		return "bmc.user", "name the account that the password is for"
 	case b.Driver.fault() != "":
 		return "bmc.driver", b.Driver.fault()
 	case badPassword(b.Driver, b.Password) != "":
 		return "bmc.password", badPassword(b.Driver, b.Password)
+	case badPassword(b.Driver, b.NewPassword) != "":
+		return "bmc.new_password", badPassword(b.Driver, b.NewPassword)
 	}
 	if _, ok := normalFingerprint(b.Fingerprint); !ok && b.Fingerprint != "" {
 		return "bmc.fingerprint", fmt.Sprintf(noFingerprint, b.Fingerprint)
@@ -93,12 +101,17 @@ func (b BMCDefaults) fault() (key, text string) {
 }
 
 // Give takes what is in the password file that the order names.
-func (b *BMCDefaults) Give(content string) error {
-	b.Password = Secret(strings.TrimRight(content, "\r\n"))
-	if b.Password == "" {
+func (b *BMCDefaults) Give(content string) error { return b.read(&b.Password, content) }
+
+// GiveNew takes what is in the file of the new password that the order names.
+func (b *BMCDefaults) GiveNew(content string) error { return b.read(&b.NewPassword, content) }
+
+func (b *BMCDefaults) read(to *Secret, content string) error {
+	*to = Secret(strings.TrimRight(content, "\r\n"))
+	if *to == "" {
 		return errors.New("nothing is in that file; write the password into it")
 	}
-	if text := badPassword(b.Driver, b.Password); text != "" {
+	if text := badPassword(b.Driver, *to); text != "" {
 		return errors.New(text)
 	}
 	return nil
@@ -109,19 +122,18 @@ const noFingerprint = "%q is no fingerprint; write the SHA-256 of the BMC's cert
 // ParseBMC brings what a person said of one BMC, elsewhere than in a manifest,
 // into the same form. The error names the field and quotes no password.
 func ParseBMC(said BMC) (BMC, error) {
-	var b BMC
+	b := BMC{Password: said.Password, NewPassword: said.NewPassword} // they came from no sheet that may have rounded them
 	for _, cell := range []struct {
 		name, text string
 		field
 	}{
 		{"address", said.Address, bmcAddress}, {"mac", said.MAC, bmcMAC}, {"user", said.User, bmcUser},
-		{"password", string(said.Password), bmcPassword}, {"fingerprint", said.Fingerprint, bmcFingerprint},
-		{"system", said.System, bmcSystem}, {"driver", string(said.Driver), bmcDriver},
+		{"fingerprint", said.Fingerprint, bmcFingerprint}, {"system", said.System, bmcSystem}, {"driver", string(said.Driver), bmcDriver},
 	} {
 		if cell.text == "" {
 			continue
 		}
-		if wrong := b.take(cell.field, cell.text); wrong != "" && cell.field != bmcPassword { // it came from no sheet
+		if wrong := b.take(cell.field, cell.text); wrong != "" {
 			return BMC{}, fmt.Errorf("%s: %s", cell.name, wrong)
 		}
 	}
@@ -151,9 +163,8 @@ func (b *BMC) take(f field, cell string) (wrong string) {
 		}
 	case bmcUser:
 		b.User = cell
-	case bmcPassword:
-		b.Password = Secret(cell)
-		if rewritten(cell) {
+	case bmcPassword, bmcNewPassword:
+		if *b.secret(f) = Secret(cell); rewritten(cell) {
 			return "a spreadsheet has taken this password for a number and rounded it; format the column as text and enter it again"
 		}
 	case bmcFingerprint:
@@ -169,8 +180,16 @@ func (b *BMC) take(f field, cell string) (wrong string) {
 	return ""
 }
 
-// completeBMC adds what the order says for all BMCs. The order's password is
-// for the order's user alone: at another account it would be a guess, and
+// secret is where the password of a column stands.
+func (b *BMC) secret(f field) *Secret {
+	if f == bmcNewPassword {
+		return &b.NewPassword
+	}
+	return &b.Password
+}
+
+// completeBMC adds what the order says for all BMCs. The order's passwords are
+// for the order's user alone: at another account they would be guesses, and
 // guesses lock accounts.
 func (d *draft) completeBMC(order Defaults) []fault {
 	b, all := &d.BMC, order.BMC
@@ -182,8 +201,11 @@ func (d *draft) completeBMC(order Defaults) []fault {
 	}
 	set(&b.Driver, orElse(b.Driver, all.Driver))
 	set(&b.User, orElse(b.User, all.User))
-	if b.Password == "" && b.User == all.User {
-		b.Password = all.Password
+	if b.User == all.User {
+		b.Password = orElse(b.Password, all.Password)
+	}
+	if b.User == all.User && b.Driver != IPMI {
+		b.NewPassword = orElse(b.NewPassword, all.NewPassword)
 	}
 	if own, _ := normalFingerprint(all.Fingerprint); b.Fingerprint == "" && b.Driver != IPMI {
 		b.Fingerprint = own
@@ -198,6 +220,8 @@ func (b BMC) faults(unread bool) []fault {
 		{bmcPassword, b.nameless(unread)},
 		{bmcUser, badUser(b.Driver, b.User)},
 		{bmcPassword, badPassword(b.Driver, b.Password)},
+		{bmcNewPassword, badPassword(b.Driver, b.NewPassword)},
+		{bmcNewPassword, onlyRedfish(b.Driver, string(b.NewPassword), "demands no new password")},
 		{bmcFingerprint, onlyRedfish(b.Driver, b.Fingerprint, "shows no certificate")},
 		{bmcSystem, onlyRedfish(b.Driver, b.System, "knows no systems")},
 	}, func(f fault) bool { return f.text == "" })
@@ -205,7 +229,7 @@ func (b BMC) faults(unread bool) []fault {
 
 // nameless is what is wrong where a password has no account.
 func (b BMC) nameless(unread bool) string {
-	if b.Password == "" || b.User != "" || unread {
+	if b.Password+b.NewPassword == "" || b.User != "" || unread {
 		return ""
 	}
 	return "a password stands here and no user; give a column bmc_user, or bmc: {user: ...} in the order"

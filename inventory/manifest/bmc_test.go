@@ -137,6 +137,24 @@ func TestWhatAnUnreadableOrderMayAddIsNotMissed(t *testing.T) {
 	}
 }
 
+// TestTheOrdersNewPasswordIsForItsUserAndForRedfishAlone: IPMI demands none.
+func TestTheOrdersNewPasswordIsForItsUserAndForRedfishAlone(t *testing.T) {
+	order := Defaults{BMC: BMCDefaults{User: "root", Password: "old", NewPassword: "all"}}
+	rows, _, err := ReadCSV(strings.NewReader("bmc_address,bmc_user,BMC New Password,bmc_driver\n10.0.0.1,,,\n10.0.0.2,,own,\n10.0.0.3,admin,,\n10.0.0.4,,,ipmi\n"), order)
+	if err != nil || len(rows) != 4 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	for i, want := range []Secret{"all", "own", "", ""} {
+		if got := rows[i].BMC.NewPassword; got != want {
+			t.Errorf("row %d has %q", i, string(got))
+		}
+	}
+	_, _, err = ReadCSV(strings.NewReader("bmc_address,bmc_user,bmc_new_password,bmc_driver\n10.0.0.4,root,x,ipmi\n"), Defaults{})
+	if err == nil || !strings.Contains(err.Error(), "driver ipmi demands no new password") {
+		t.Errorf("of a row with ipmi: %v", err)
+	}
+}
+
 // TestNoPasswordIsTold gives files of which a careless reader would print the
 // password, and prints all that comes of them.
 func TestNoPasswordIsTold(t *testing.T) {
@@ -146,6 +164,7 @@ func TestNoPasswordIsTold(t *testing.T) {
 		"A1,10.0.0.3,root,hunter2\nB1,10.0.0.4,root,hunter2\n",                   // no headings
 		"serial,bmc_address,bmc_user,bmc_password\nA1,10.0.0.3,root,\"hunter2\n", // an open quote
 		"serial,bmc_user,bmc_password\nA1,root,hunter2\n",
+		"serial,bmc_address,bmc_user,bmc_new_password\nA1,10.0.0.3,root,hunter2\n",
 	} {
 		rows, warnings, err := ReadCSV(strings.NewReader(in), Defaults{})
 		if said := fmt.Sprintf("%v %+v %#v %v %v", rows, rows, rows, warnings, err); strings.Contains(said, "hunter2") {
@@ -166,6 +185,8 @@ func TestParseOrderNamesWhatIsWrongOfBMCsAndNetwork(t *testing.T) {
 		"bmc: {user: u, driver: amt}":                                   `line 3, column 24: bmc.driver: "amt" is neither redfish nor ipmi`,
 		"bmc: {user: u, fingerprint: ab}":                               `line 3, column 29: bmc.fingerprint: "ab" is no fingerprint`,
 		"bmc: {user: u, password: x, password_file: y}":                 "line 3, column 44: bmc.password_file: password stands there too",
+		"bmc: {user: u, new_password: x, new_password_file: y}":         "line 3, column 52: bmc.new_password_file: new_password stands there too",
+		"bmc: {new_password: x}":                                        "line 3, column 6: bmc.user: name the account",
 		"bmc: {user: u, password: 0123}":                                "line 3, column 26: put this value in quotes",
 		"network: {gateway: here}":                                      `line 3, column 20: network.gateway: "here" is not an IP address`,
 		"network: {dns: [192.0.2.2, 0.0.0.0]}":                          `line 3, column 16: network.dns: "0.0.0.0" is an address that no host can have`,

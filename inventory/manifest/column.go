@@ -23,6 +23,7 @@ const (
 	bmcMAC
 	bmcUser
 	bmcPassword
+	bmcNewPassword
 	bmcFingerprint
 	bmcSystem
 	bmcDriver
@@ -133,6 +134,8 @@ func controllerField(letters string) field {
 			return bmcUser
 		case "password", "passwd", "pass", "pwd", "pw":
 			return bmcPassword
+		case "newpassword", "newpasswd", "newpass", "newpwd", "newpw":
+			return bmcNewPassword
 		case "fingerprint", "certificate", "certificatefingerprint", "certfingerprint":
 			return bmcFingerprint
 		case "system", "systemid":

@@ -205,7 +205,7 @@ func (d *draft) take(f field, cell string) (wrong, odd string) {
 		}
 	case profileName, image, handoff, erase, after, installDisk, transport:
 		return d.Overrides.take(f, cell), ""
-	case bmcAddress, bmcMAC, bmcUser, bmcPassword, bmcFingerprint, bmcSystem, bmcDriver:
+	case bmcAddress, bmcMAC, bmcUser, bmcPassword, bmcNewPassword, bmcFingerprint, bmcSystem, bmcDriver:
 		return d.BMC.take(f, cell), ""
 	case address, prefix, gateway, dns, vlan, netMAC:
 		return d.net.take(f, cell), ""

@@ -87,7 +87,7 @@ func (p *people) addBMC(r *http.Request) Response {
 		return fail(err)
 	}
 	said, err := manifest.ParseBMC(manifest.BMC{
-		Address: body.Address, MAC: body.MAC, User: body.User, Password: manifest.Secret(body.Password),
+		Address: body.Address, MAC: body.MAC, User: body.User, Password: manifest.Secret(body.Password), NewPassword: manifest.Secret(body.NewPassword),
 		Fingerprint: body.Fingerprint, System: body.System, Driver: manifest.Driver(body.Driver),
 	})
 	if err != nil {
@@ -130,7 +130,7 @@ func enter(said manifest.BMC, eject string, sealer Sealer) wish {
 		}
 		words := over(wordsOf(said), prior)
 		words.Added, words.Eject = true, cmp.Or(eject, prior.Eject)
-		words.Password = sealFor(sealer, words, string(said.Password), prior)
+		sealPasswords(sealer, &words, said, prior)
 		whole := said
 		whole.Driver, whole.User = manifest.Driver(words.Driver), words.User
 		switch {
@@ -162,6 +162,9 @@ func entered(h provisioner.Host) string {
 	}
 	if len(c.Password) == 0 {
 		text += "; its password is not known"
+	}
+	if len(c.NewPassword) > 0 {
+		text += "; it is given a new one where it demands that"
 	}
 	if c.Eject != "" {
 		text += fmt.Sprintf("; the medium %s may be ejected there", c.Eject)

@@ -35,10 +35,18 @@ func TestWhatIsLeftOutOfABMCStaysAsItIs(t *testing.T) {
 			t.Fatalf("%s: %v", step.name, err)
 		}
 		got := *s.stored("alpha").Intent.BMC
-		got.Password = nil
+		got.Password, got.NewPassword = nil, nil
 		if diff := cmp.Diff(step.want, got); diff != "" || s.password("alpha") != step.password {
 			t.Errorf("%s: password %q, -want +got:\n%s", step.name, s.password("alpha"), diff)
 		}
+	}
+	h, err := s.AddBMC(t.Context(), "alpha", v1.NewBMC{NewPassword: "hunter5"})
+	if err != nil || h.BMC.Renewal != v1.RenewalReady || s.password("alpha") != "hunter4" {
+		t.Errorf("of a new password is shown %q, the old one is %q, %v", h.BMC.Renewal, s.password("alpha"), err)
+	}
+	kept := s.stored("alpha").Intent.BMC
+	if plain, err := s.Box.Open(kept.NewPassword, kept.NewContext()); err != nil || string(plain) != "hunter5" {
+		t.Errorf("the new password is kept as %q, %v", plain, err)
 	}
 	journal, err := s.Journal(t.Context(), "alpha", "")
 	text, errText := json.Marshal(journal)

@@ -17,6 +17,12 @@ func bmcShape(h provisioner.Host) *v1.BMC {
 		Driver: cmp.Or(c.Driver, "redfish"), Address: h.BMCAddress(), MAC: c.MAC, User: c.User, System: c.System,
 		Fingerprint: c.Fingerprint, Eject: c.Eject, Missing: h.BMCLacks(), Abilities: []string{}, Cannot: []string{},
 	}
+	switch {
+	case h.BMCRenewed():
+		shape.Renewal = v1.RenewalDone
+	case len(c.NewPassword) > 0:
+		shape.Renewal = v1.RenewalReady
+	}
 	if seen := h.SeenBMC(); seen != nil {
 		shape.Seen = moment(seen.At)
 		shape.Driver, shape.Fingerprint = cmp.Or(seen.Driver, shape.Driver), cmp.Or(shape.Fingerprint, seen.Fingerprint)

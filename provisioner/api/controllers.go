@@ -17,7 +17,7 @@ type Sealer interface {
 	Open(sealed []byte, context string) ([]byte, error)
 }
 
-// wordsOf are what a row says of a BMC, but for its password.
+// wordsOf are what a row says of a BMC, but for its passwords.
 func wordsOf(b manifest.BMC) provisioner.Controller {
 	return provisioner.Controller{
 		Address: b.Address, MAC: b.MAC, User: b.User, Fingerprint: b.Fingerprint, System: b.System, Driver: string(b.Driver),
@@ -49,31 +49,46 @@ func (im importer) controller(b manifest.BMC, match *provisioner.Host) *provisio
 			words.User = prior.User // an account is a user and its password
 		}
 	}
-	words.Password = sealFor(im.sealer, words, string(b.Password), prior)
+	sealPasswords(im.sealer, &words, b, prior)
 	return &words
 }
 
-// sealFor is the sealed password of words. Sealing anew never gives the same
-// bytes, so what is there stays where it says the same; without a new one the
-// password of the same account goes along.
-func sealFor(s Sealer, words provisioner.Controller, password string, prior provisioner.Controller) []byte {
+// sealPasswords completes words with what was said of the account's passwords;
+// what was not said and was known of the same account goes along.
+func sealPasswords(s Sealer, words *provisioner.Controller, said manifest.BMC, prior provisioner.Controller) {
+	if prior.User != words.User {
+		prior.Password, prior.NewPassword = nil, nil
+	}
+	words.Password = sealFor(s, words.Context(), string(said.Password), kept{prior.Password, prior.Context()})
+	words.NewPassword = sealFor(s, words.NewContext(), string(said.NewPassword), kept{prior.NewPassword, prior.NewContext()})
+}
+
+// kept is a password that is known already.
+type kept struct {
+	sealed  []byte
+	context string
+}
+
+// sealFor is a password as it is kept, nil for none. Sealing anew never gives the
+// same bytes, so what is there stays where it says the same.
+func sealFor(s Sealer, context, password string, prior kept) []byte {
 	var known []byte
-	if len(prior.Password) > 0 && prior.User == words.User {
-		plain, err := s.Open(prior.Password, prior.Context())
-		if err != nil && password == "" && prior.Context() == words.Context() {
-			return prior.Password // whoever uses it says that it does not open
+	if len(prior.sealed) > 0 {
+		plain, err := s.Open(prior.sealed, prior.context)
+		if err != nil && password == "" && prior.context == context {
+			return prior.sealed // whoever uses it says that it does not open
 		}
 		known = plain
 	}
 	switch {
 	case password == "" && len(known) == 0:
 		return nil
-	case (password == "" || bytes.Equal(known, []byte(password))) && prior.Context() == words.Context():
-		return prior.Password
+	case (password == "" || bytes.Equal(known, []byte(password))) && prior.context == context:
+		return prior.sealed
 	case password == "":
-		return s.Seal(known, words.Context())
+		return s.Seal(known, context)
 	}
-	return s.Seal([]byte(password), words.Context())
+	return s.Seal([]byte(password), context)
 }
 
 // places are the words by which a BMC is found.

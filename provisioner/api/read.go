@@ -32,9 +32,18 @@ func ReadDraft(in v1.Import) (Draft, []v1.Remark) {
 	defaults := order.Defaults()
 	defaults.Unread = err != nil
 	d.Order = order
-	if order.BMC.PasswordFile != "" {
-		if err := defaults.BMC.Give(in.BMCPassword); err != nil {
-			wrong = append(wrong, v1.Remark{Source: "order", Line: order.Lines["bmc"], Text: "bmc.password_file: " + err.Error()})
+	for _, file := range []struct {
+		key, name, content string
+		give               func(string) error
+	}{
+		{"bmc.password_file", order.BMC.PasswordFile, in.BMCPassword, defaults.BMC.Give},
+		{"bmc.new_password_file", order.BMC.NewPasswordFile, in.BMCNewPassword, defaults.BMC.GiveNew},
+	} {
+		if file.name == "" {
+			continue
+		}
+		if err := file.give(file.content); err != nil {
+			wrong = append(wrong, v1.Remark{Source: "order", Line: order.Lines["bmc"], Text: file.key + ": " + err.Error()})
 		}
 	}
 	rows, warnings, err := manifest.ReadCSV(strings.NewReader(in.Manifest), defaults)
@@ -52,11 +61,12 @@ func ReadDraft(in v1.Import) (Draft, []v1.Remark) {
 	return d, d.profileRemarks()
 }
 
-// PasswordFile is the file in which an order has the password of its BMCs;
-// empty where it names none. Whoever sends the order sends its content along.
-func PasswordFile(order string) string {
+// PasswordFiles are the files in which an order has the password of its BMCs and
+// their new one; empty where it names none. Whoever sends the order sends their
+// content along.
+func PasswordFiles(order string) (password, fresh string) {
 	o, _ := manifest.ParseOrder([]byte(order)) // what is wrong with it, reading the draft says
-	return o.BMC.PasswordFile
+	return o.BMC.PasswordFile, o.BMC.NewPasswordFile
 }
 
 func (d *Draft) readProfiles(texts []string) []v1.Remark {

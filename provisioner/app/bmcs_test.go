@@ -30,6 +30,10 @@ func TestEveryPersonalityBringsItsHostFromPowerOffToRegistered(t *testing.T) {
 				if slices.Contains(noMedia, name) {
 					want = provisioner.WayNetboot
 				}
+				told := strings.Contains(y.said(t, h), "The BMC has the new password of its account now.")
+				if given := len(h.Intent.BMC.NewPassword) > 0; told != given || h.BMCRenewed() != given {
+					t.Errorf("its journal tells of a new password: %t; %+v", told, h.Facts.BMC)
+				}
 				if way, _ := lifecycle.Way(h); way != want || h.Facts.Survey == nil || h.Facts.BMC == nil || h.Facts.BMC.Quirks == "" {
 					t.Errorf("it went by %s, its BMC seen as %+v", way, h.Facts.BMC)
 				}

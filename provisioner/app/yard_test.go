@@ -180,11 +180,10 @@ func (y *yard) listPlace(t *testing.T, p *place, edit func(*provisioner.Host)) {
 	t.Helper()
 	id := p.host.Identity()
 	words := provisioner.Controller{Address: p.HTTPS(), User: p.User()}
-	password := p.Password()
+	words.Password = y.box.Seal([]byte(p.Password()), words.Context())
 	if must, _ := bmctest.Named(p.State().Personality); must.Account.Change {
-		password = p.changed(t)
+		words.NewPassword = y.box.Seal([]byte("changed-secret-16"), words.NewContext())
 	}
-	words.Password = y.box.Seal([]byte(password), words.Context())
 	h := expected(p.id, id.NICs[0].MAC, y.image)
 	h.Status.Since = y.now()
 	h.Intent.Row.Serial, h.Intent.BMC = id.Serial, &words
@@ -193,20 +192,6 @@ func (y *yard) listPlace(t *testing.T, p *place, edit func(*provisioner.Host)) {
 		edit(&h)
 	}
 	y.rig.list(t, h)
-}
-
-// changed does what a person does at a new BMC.
-func (p *place) changed(t *testing.T) string {
-	t.Helper()
-	const password = "changed-secret-16"
-	b, err := redfish.Connect(t.Context(), redfish.Target{Address: p.HTTPS(), User: p.User(), Password: redfish.Secret(p.Password()), NewPassword: password}, redfish.Options{Pace: yardPace})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := b.Close(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return password
 }
 
 // comes waits until the host is as it should be, and says where it stands if

@@ -92,7 +92,7 @@ func New(o Options) *Controller {
 // where the driver cannot tell the hardware.
 func (c *Controller) Survey(ctx context.Context, h provisioner.Host) (provisioner.BMC, *inventory.Report, error) {
 	seen, report := before(h), (*inventory.Report)(nil)
-	err := c.call(ctx, h, nil, func(l line) (err error) {
+	err := c.call(ctx, h, true, nil, func(l line) (err error) {
 		seen, report, err = l.survey(ctx, h)
 		seen.Of = h.Intent.BMC.Place()
 		return err
@@ -109,7 +109,7 @@ func (c *Controller) Do(ctx context.Context, h provisioner.Host, do provisioner.
 	if doing == nil {
 		doing = c.opts.Waiting
 	}
-	err := c.call(ctx, h, doing, func(l line) (err error) {
+	err := c.call(ctx, h, true, doing, func(l line) (err error) {
 		if do == provisioner.ErrandDisk {
 			if err := c.awaitOff(ctx, l, doing); err != nil {
 				return err
@@ -167,8 +167,9 @@ type line interface {
 	close(ctx context.Context) error
 }
 
-// call connects to a host's BMC, uses it alone, and closes the connection.
-func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(string), use func(line) error) error {
+// call connects to a host's BMC, uses it alone, and closes the connection. Only
+// one that changes may give the account its new password.
+func (c *Controller) call(ctx context.Context, h provisioner.Host, changes bool, doing func(string), use func(line) error) error {
 	if h.Intent.BMC == nil {
 		return operator(errors.New("no BMC is named for this host: write its address, user and password into the manifest"))
 	}
@@ -179,6 +180,9 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, doing func(st
 	target, err := c.target(h)
 	if err != nil {
 		return err
+	}
+	if !changes {
+		target.NewPassword = ""
 	}
 	words.Address = target.Address
 	if refused := h.BMCRefused(); refused != "" {
@@ -210,7 +214,9 @@ func remedied(h provisioner.Host, err error) error {
 		return err
 	case f.Medium != "":
 		return fmt.Errorf("%w: muster bmc add %s --eject %s", err, h.ID, f.Medium)
-	case f.Cause == redfish.NewPassword, f.Cause == redfish.WrongPassword:
+	case f.Cause == redfish.NewPassword:
+		return fmt.Errorf("%w: muster bmc add %s --new-password-file FILE, or --password-file FILE", err, h.ID)
+	case f.Cause == redfish.WrongPassword:
 		return fmt.Errorf("%w: muster bmc add %s --user USER --password-file FILE", err, h.ID)
 	case f.Cause == redfish.Certificate:
 		return fmt.Errorf("%w: muster bmc add %s --fingerprint SHA256", err, h.ID)
@@ -229,21 +235,36 @@ func (c *Controller) forgive(h provisioner.Host, t redfish.Target) {
 	c.asked[h.ID] = h.Status.Handled
 }
 
-// target opens the password. What a person gave as fingerprint goes before what
-// was seen, as it may be of a new certificate.
+// target opens the passwords; the old one is of no use where the new one is
+// known to be set. What a person gave as fingerprint goes before what was seen,
+// as it may be of a new certificate.
 func (c *Controller) target(h provisioner.Host) (redfish.Target, error) {
 	words, address := *h.Intent.BMC, h.BMCAddress()
 	if lacks := h.BMCLacks(); lacks != "" {
 		return redfish.Target{}, operator(errors.New(lacks))
 	}
+	t := redfish.Target{
+		Address: address, User: words.User,
+		Fingerprint: cmp.Or(words.Fingerprint, before(h).Fingerprint), System: words.System,
+	}
 	password, err := c.opts.Secrets.Open(words.Password, words.Context())
 	if err != nil {
-		return redfish.Target{}, operator(fmt.Errorf("give the password of the BMC at %s again: %w", address, err))
+		return t, operator(fmt.Errorf("give the password of the BMC at %s again: %w", address, err))
 	}
-	return redfish.Target{
-		Address: address, User: words.User, Password: redfish.Secret(password),
-		Fingerprint: cmp.Or(words.Fingerprint, before(h).Fingerprint), System: words.System,
-	}, nil
+	t.Password = redfish.Secret(password)
+	if len(words.NewPassword) == 0 {
+		return t, nil
+	}
+	password, err = c.opts.Secrets.Open(words.NewPassword, words.NewContext())
+	switch fresh := redfish.Secret(password); {
+	case err != nil:
+		return t, operator(fmt.Errorf("give the new password of the BMC at %s again: %w", address, err))
+	case h.BMCRenewed():
+		t.Password = fresh
+	case fresh != t.Password:
+		t.NewPassword = fresh
+	}
+	return t, nil
 }
 
 // connect takes the driver that the words name.

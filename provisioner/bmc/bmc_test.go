@@ -49,6 +49,7 @@ type site struct {
 	*bmctest.Emulator
 	controller *bmc.Controller
 	logged     *bytes.Buffer
+	box        *seal.Box
 	host       provisioner.Host
 }
 
@@ -80,7 +81,7 @@ func newSite(t *testing.T, personality string, with ...func(*bmctest.Options)) *
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &site{Emulator: e, logged: new(bytes.Buffer)}
+	s := &site{Emulator: e, logged: new(bytes.Buffer), box: box}
 	s.controller = bmc.New(bmc.Options{Secrets: box, Media: newLibrary(t), Pace: pace, Log: zerolog.New(s.logged), IPMIPort: "1"})
 	words := provisioner.Controller{Address: e.HTTPS(), User: e.User()}
 	if p.Account.Change {
@@ -356,9 +357,43 @@ func TestSomebodysMediumIsEjectedWhereAPersonGaveThatOne(t *testing.T) {
 func TestABMCThatWantsItsPasswordChangedSaysWhatToRunThen(t *testing.T) {
 	s := newSite(t, "openbmc", func(o *bmctest.Options) { o.PasswordExpired = true })
 	_, _, err := s.controller.Survey(t.Context(), s.host)
-	if provisioner.KindOf(err) != provisioner.Operator || !strings.HasSuffix(err.Error(), ": muster bmc add h-7 --user USER --password-file FILE") {
+	if provisioner.KindOf(err) != provisioner.Operator || !strings.HasSuffix(err.Error(), ": muster bmc add h-7 --new-password-file FILE, or --password-file FILE") {
 		t.Errorf("(%s) %v", provisioner.KindOf(err), err)
 	}
+}
+
+// TestABMCIsGivenItsNewPasswordByAnErrandAndNeverByACheck: a check changes
+// nothing, and what an errand changed is not tried out at the next one.
+func TestABMCIsGivenItsNewPasswordByAnErrandAndNeverByACheck(t *testing.T) {
+	s := newSite(t, "openbmc", func(o *bmctest.Options) { o.PasswordExpired = true })
+	words := s.host.Intent.BMC
+	words.NewPassword = s.box.Seal([]byte("changed-secret-16"), words.NewContext())
+	if _, err := s.controller.Check(t.Context(), s.host); err == nil || !strings.Contains(err.Error(), "wants its password changed") || s.host.BMCRenewed() {
+		t.Fatalf("the check says: %v", err)
+	}
+	s.survey(t)
+	if !s.host.BMCRenewed() {
+		t.Fatalf("of the change is kept %+v", s.host.Facts.BMC)
+	}
+	before := len(s.Requests())
+	if _, err := s.controller.Check(t.Context(), s.host); err != nil {
+		t.Error(err)
+	}
+	s.survey(t)
+	logins := 0
+	for _, r := range s.Requests()[before:] {
+		if r.Method == http.MethodPost {
+			logins++
+		}
+	}
+	if logins != 2 || !s.host.BMCRenewed() {
+		t.Errorf("%d logins for a check and a survey, renewed %t", logins, s.host.BMCRenewed())
+	}
+	words.NewPassword = s.box.Seal([]byte("another-secret-16"), words.NewContext())
+	if s.host.BMCRenewed() {
+		t.Error("a new password that was never set counts as set")
+	}
+	s.holdOrder(t)
 }
 
 func TestACheckSaysWhetherTheLicenceIsThere(t *testing.T) {

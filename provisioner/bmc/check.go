@@ -73,7 +73,7 @@ func (c Checked) Boots() bool {
 // Check says what h's BMC can do, and by what that was seen. It changes nothing.
 func (c *Controller) Check(ctx context.Context, h provisioner.Host) (Checked, error) {
 	var checked Checked
-	err := c.call(ctx, h, nil, func(l line) (err error) {
+	err := c.call(ctx, h, false, nil, func(l line) (err error) {
 		checked, err = l.check(ctx)
 		checked.Address = h.BMCAddress()
 		return err

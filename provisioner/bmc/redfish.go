@@ -32,7 +32,7 @@ func (l *redfishLine) close(ctx context.Context) error { return l.bmc.Close(ctx)
 func (l *redfishLine) power(ctx context.Context) (redfish.Power, error) { return l.bmc.Power(ctx) }
 
 func (l *redfishLine) survey(ctx context.Context, h provisioner.Host) (provisioner.BMC, *inventory.Report, error) {
-	seen := l.seen(before(h), "")
+	seen := l.seen(h, "")
 	can, err := l.bmc.Check(ctx, sampleMedium(), l.c.opts.Now)
 	if err != nil {
 		return seen, nil, err
@@ -72,9 +72,12 @@ func cannot(can redfish.Check) []string {
 	return list
 }
 
-// seen is the BMC as it is now, over what was known of it.
-func (l *redfishLine) seen(b provisioner.BMC, power redfish.Power) provisioner.BMC {
-	about := l.bmc.About()
+// seen is h's BMC as it is now, over what was known of it.
+func (l *redfishLine) seen(h provisioner.Host, power redfish.Power) provisioner.BMC {
+	b, about := before(h), l.bmc.About()
+	if about.PasswordChanged {
+		b.Renewed = h.Intent.BMC.Digest()
+	}
 	p := about.Product
 	b.At, b.Driver = l.c.opts.Now(), Redfish
 	b.Vendor, b.Model, b.Firmware = cmp.Or(p.Vendor, p.Maker), cmp.Or(p.Manager, p.Name), p.Firmware
@@ -95,13 +98,13 @@ func (l *redfishLine) do(ctx context.Context, h provisioner.Host, do provisioner
 		out, err := l.bmc.Boot(ctx, l.want(goal, h, r))
 		power = out.State.Power
 		if err != nil {
-			return l.seen(before(h), power), err
+			return l.seen(h, power), err
 		}
 		if goal == redfish.BootMedium {
 			l.note = l.note.started(r.Attempt, out.Working)
 		}
 	}
-	return l.seen(before(h), power), nil
+	return l.seen(h, power), nil
 }
 
 // errand is what a host comes to, one after the other. A goal that was reached

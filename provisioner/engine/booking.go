@@ -34,6 +34,9 @@ func (e *Engine) book(ctx context.Context, job *errand, seen provisioner.BMC, su
 			h.Facts.Survey = &provisioner.Report{Attempt: job.Attempt, Received: e.at(*h), Report: *survey}
 		}
 		done, say := e.outcome(*h, job, failed)
+		if !job.host.BMCRenewed() && h.BMCRenewed() {
+			say = strings.TrimSpace("The BMC has the new password of its account now. " + say)
+		}
 		list, there := lifecycle.Booked(h.Facts.Errands, done)
 		if !there {
 			return "", nil

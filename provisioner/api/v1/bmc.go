@@ -12,6 +12,7 @@ type BMC struct {
 	System      string `json:"system"`      // where one BMC has several
 	Fingerprint string `json:"fingerprint"` // of its certificate, as listed or else as pinned; empty: none is known
 	Eject       string `json:"eject"`       // a medium of somebody else's that muster may take out, by its URL; empty: none
+	Renewal     string `json:"renewal"`     // of its password, which new BMCs demand: ready or done; empty: no new one is given
 	Missing     string `json:"missing"`     // a sentence on what muster still needs to enter it; empty: nothing
 
 	Seen      *time.Time `json:"seen"` // last; null: never
@@ -41,6 +42,12 @@ type FoundBMC struct {
 	Seen    *time.Time `json:"seen"`    // when; null: it did not
 }
 
+// How far the renewal of a BMC's password is.
+const (
+	RenewalReady = "ready" // a new one is given, for when the BMC demands it
+	RenewalDone  = "done"  // the BMC has it
+)
+
 // Where a BMC is known from.
 const (
 	FoundListed = "listed"
@@ -53,7 +60,8 @@ type NewBMC struct {
 	MAC         string `json:"mac,omitempty"`
 	User        string `json:"user,omitempty"`
 	Password    string `json:"password,omitempty"`
-	Fingerprint string `json:"fingerprint,omitempty"` // SHA-256 of its certificate
+	NewPassword string `json:"new_password,omitempty"` // for a BMC that wants its password changed before all else
+	Fingerprint string `json:"fingerprint,omitempty"`  // SHA-256 of its certificate
 	System      string `json:"system,omitempty"`
 	Driver      string `json:"driver,omitempty"` // redfish or ipmi
 	Eject       string `json:"eject,omitempty"`  // URL of a medium of somebody else's that muster may take out

@@ -42,6 +42,8 @@ type Import struct {
 	Profiles []string `json:"profiles"` // YAML; profiles that the order names and muster does not bring
 	// BMCPassword is what is in the file that the order names as bmc.password_file.
 	BMCPassword string `json:"bmc_password,omitempty"`
+	// BMCNewPassword is what is in the file that the order names as bmc.new_password_file.
+	BMCNewPassword string `json:"bmc_new_password,omitempty"`
 }
 
 // Imported says what an import did, or what a lint found.
