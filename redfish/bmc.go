@@ -101,10 +101,10 @@ func (b *BMC) open(ctx context.Context) error {
 	if !ok || b.link.target.NewPassword == "" {
 		return err
 	}
-	switch f.Cause {
-	case NewPassword:
+	switch {
+	case f.Cause == NewPassword && !b.link.target.OnlyLogin:
 		err = b.link.changePassword(ctx, f.account)
-	case WrongPassword: // it may have been changed before, and nobody noted that
+	case f.Cause == WrongPassword: // it may have been changed before, and nobody noted that
 		err = b.link.takeNew()
 	default:
 		return err

@@ -37,6 +37,7 @@ type Target struct {
 	User        string
 	Password    Secret
 	NewPassword Secret // set if the BMC demands a change before anything else, and tried once where Password is refused; empty: both are faults
+	OnlyLogin   bool   // NewPassword may be logged in with and is not set
 	Fingerprint string // SHA-256 of its certificate in hex, colons allowed; empty: the first one seen is pinned
 	System      string // id, name, UUID or path, where one BMC has several systems
 }

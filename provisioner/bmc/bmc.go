@@ -168,7 +168,7 @@ type line interface {
 }
 
 // call connects to a host's BMC, uses it alone, and closes the connection. Only
-// one that changes may give the account its new password.
+// one that changes may give the account its new password; any may log in with it.
 func (c *Controller) call(ctx context.Context, h provisioner.Host, changes bool, doing func(string), use func(line) error) error {
 	if h.Intent.BMC == nil {
 		return operator(errors.New("no BMC is named for this host: write its address, user and password into the manifest"))
@@ -181,9 +181,7 @@ func (c *Controller) call(ctx context.Context, h provisioner.Host, changes bool,
 	if err != nil {
 		return err
 	}
-	if !changes {
-		target.NewPassword = ""
-	}
+	target.OnlyLogin = !changes
 	words.Address = target.Address
 	if refused := h.BMCRefused(); refused != "" {
 		return operator(errors.New(refused))

@@ -371,9 +371,13 @@ func TestABMCIsGivenItsNewPasswordByAnErrandAndNeverByACheck(t *testing.T) {
 	if _, err := s.controller.Check(t.Context(), s.host); err == nil || !strings.Contains(err.Error(), "wants its password changed") || s.host.BMCRenewed() {
 		t.Fatalf("the check says: %v", err)
 	}
+	fresh := s.host
 	s.survey(t)
 	if !s.host.BMCRenewed() {
 		t.Fatalf("of the change is kept %+v", s.host.Facts.BMC)
+	}
+	if _, err := s.controller.Check(t.Context(), fresh); err != nil {
+		t.Errorf("who does not know of the change is refused: %v", err)
 	}
 	before := len(s.Requests())
 	if _, err := s.controller.Check(t.Context(), s.host); err != nil {

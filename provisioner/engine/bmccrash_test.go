@@ -132,6 +132,7 @@ func TestAServerKilledAtAnyCommitOfAHostWithABMCEndsTheSame(t *testing.T) {
 	} {
 		for n, hurt := 1, true; hurt; n++ {
 			for _, after := range c.after {
+				hurt = false // where a filter leaves it out, nothing is to follow
 				passed := t.Run(fmt.Sprintf("%s-%d-durable-%t", name, n, after), func(t *testing.T) {
 					p := bmcLife(t, n, after, c.prepare)
 					hurt = p.dying.dead()
